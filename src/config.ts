@@ -1,0 +1,255 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import { type Static, Type } from '@sinclair/typebox'
+import { envSchema } from 'env-schema'
+import { StringEnum } from './lib/schema.ts'
+
+/** Every domain that `DOMAINS` can leave out; identity, organizations and audit are always there. */
+export const optionalDomains = ['imports', 'credit'] as const
+
+/** Variables that may also be given as a file, by their name with `_FILE` (Docker and Kubernetes secrets). */
+const secretNames = [
+  'DATABASE_URL',
+  'MIGRATION_DATABASE_URL',
+  'REDIS_URL',
+  'SMTP_URL',
+  'JWT_SECRET',
+  'JWT_SECRET_PREVIOUS',
+  'ENCRYPTION_KEY',
+  'METRICS_TOKEN',
+  'FIRST_SUPERUSER_PASSWORD',
+] as const
+
+const Duration = (fallback: string) => Type.String({ default: fallback, pattern: '^[1-9][0-9]{0,8}(s|m|h|d)?$' })
+const Count = (fallback: number, minimum = 1, maximum = 1_000_000_000) =>
+  Type.Integer({ default: fallback, minimum, maximum })
+const Url = (...schemes: string[]) => Type.String({ pattern: `^(${schemes.join('|')})://[^\\s]+$` })
+
+const Environment = Type.Object({
+  NODE_ENV: StringEnum(['development', 'test', 'staging', 'production'], { default: 'development' }),
+  HOST: Type.String({ default: '127.0.0.1', minLength: 1 }),
+  PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65_535 }),
+  PUBLIC_URL: Type.Optional(Url('https?')),
+  DATA_DIR: Type.String({ default: '.data', minLength: 1 }),
+  LOG_LEVEL: StringEnum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
+  DOMAINS: Type.String({ default: 'all', minLength: 1 }),
+
+  DATABASE_URL: Type.Optional(Url('postgres', 'postgresql')),
+  MIGRATION_DATABASE_URL: Type.Optional(Url('postgres', 'postgresql')),
+  DB_POOL_MAX: Count(5, 1, 200),
+  DB_ACQUIRE_TIMEOUT_MS: Count(5_000),
+  DB_MAX_LIFETIME_S: Count(3_600),
+  DB_STATEMENT_TIMEOUT_MS: Count(15_000),
+
+  JWT_SECRET: Type.Optional(Type.String()),
+  JWT_SECRET_PREVIOUS: Type.Optional(Type.String()),
+  ENCRYPTION_KEY: Type.Optional(Type.String()),
+  ACCESS_TOKEN_TTL: Duration('15m'),
+  REFRESH_TOKEN_TTL: Duration('7d'),
+  REGISTRATION: StringEnum(['open', 'invite', 'closed'], { default: 'open' }),
+  REQUIRE_VERIFIED_EMAIL: Type.Optional(Type.Boolean()),
+  PASSWORD_COMPOSITION: StringEnum(['on', 'off'], { default: 'on' }),
+  FIRST_SUPERUSER_EMAIL: Type.Optional(Type.String({ pattern: '^[^@\\s]+@[^@\\s]+$' })),
+  FIRST_SUPERUSER_PASSWORD: Type.Optional(Type.String({ minLength: 8, maxLength: 128 })),
+  DEFAULT_ORGANIZATION: Type.String({ default: 'Default Organization', minLength: 1, maxLength: 200 }),
+
+  CORS_ORIGINS: Type.String({ default: '' }),
+  TRUSTED_PROXIES: Type.String({ default: '' }),
+  CSP_MODE: StringEnum(['strict', 'relaxed', 'disabled'], { default: 'strict' }),
+  RATE_LIMIT_MAX: Count(1_000),
+  RATE_LIMIT_AUTH_MAX: Count(30),
+  REDIS_URL: Type.Optional(Url('redis', 'rediss')),
+  METRICS_TOKEN: Type.Optional(Type.String()),
+
+  IMPORT_CONCURRENCY: Count(2, 1, 50),
+  IMPORT_MAX_BYTES: Count(2_147_483_648, 1, 1_099_511_627_776),
+  IMPORT_IDLE_TIMEOUT_S: Count(30),
+  IMPORT_DEADLINE_S: Count(3_600),
+
+  MAIL_FROM: Type.String({ default: 'Tenon <no-reply@localhost>', minLength: 3 }),
+  SMTP_URL: Type.Optional(Url('smtp', 'smtps')),
+})
+
+/** The whole configuration: validated, frozen, and the only thing that knows the environment. */
+export type Config = Readonly<ReturnType<typeof build>>
+
+/** A configuration that cannot be used; the message names the variable and says what to do. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+/**
+ * Reads, validates and freezes the configuration.
+ * @param source the environment; `.env` in the working directory fills what it leaves out
+ * @throws ConfigError with one sentence a line, each naming its variable
+ */
+export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
+  const env = withSecretFiles({ ...readDotenv(source), ...dropEmpty(source) })
+  let values: Static<typeof Environment>
+  try {
+    values = envSchema({ schema: Environment, data: env, env: false })
+  } catch (error) {
+    throw new ConfigError(describe(error))
+  }
+  return Object.freeze(build(values))
+}
+
+function build(env: Static<typeof Environment>) {
+  const production = env.NODE_ENV === 'production' || env.NODE_ENV === 'staging'
+  const dataDir = resolve(env.DATA_DIR)
+  const secrets = production ? productionSecrets(env) : developmentSecrets(env, dataDir)
+  const trustedProxies = list(env.TRUSTED_PROXIES)
+  return {
+    environment: env.NODE_ENV,
+    production,
+    host: env.HOST,
+    port: env.PORT,
+    publicUrl: (env.PUBLIC_URL ?? `http://${env.HOST.includes(':') ? `[${env.HOST}]` : env.HOST}:${env.PORT}`).replace(
+      /\/+$/,
+      '',
+    ),
+    dataDir,
+    logLevel: env.LOG_LEVEL,
+    domains: domainsOf(env.DOMAINS),
+    database: {
+      url: env.DATABASE_URL,
+      migrationUrl: env.MIGRATION_DATABASE_URL,
+      poolMax: env.DB_POOL_MAX,
+      acquireTimeoutMs: env.DB_ACQUIRE_TIMEOUT_MS,
+      maxLifetimeS: env.DB_MAX_LIFETIME_S,
+      statementTimeoutMs: env.DB_STATEMENT_TIMEOUT_MS,
+    },
+    auth: {
+      ...secrets,
+      jwtSecretPrevious: env.JWT_SECRET_PREVIOUS,
+      accessTokenTtlS: seconds(env.ACCESS_TOKEN_TTL),
+      refreshTokenTtlS: seconds(env.REFRESH_TOKEN_TTL),
+      registration: env.REGISTRATION,
+      requireVerifiedEmail: env.REQUIRE_VERIFIED_EMAIL ?? production,
+      passwordComposition: env.PASSWORD_COMPOSITION === 'on',
+      firstSuperuserEmail: env.FIRST_SUPERUSER_EMAIL,
+      firstSuperuserPassword: env.FIRST_SUPERUSER_PASSWORD,
+      defaultOrganization: env.DEFAULT_ORGANIZATION,
+    },
+    http: {
+      corsOrigins: list(env.CORS_ORIGINS),
+      trustedProxies: trustedProxies.length > 0 ? trustedProxies : false,
+      cspMode: env.CSP_MODE,
+      rateLimitMax: env.RATE_LIMIT_MAX,
+      rateLimitAuthMax: env.RATE_LIMIT_AUTH_MAX,
+      redisUrl: env.REDIS_URL,
+      metricsToken: env.METRICS_TOKEN,
+    },
+    imports: {
+      concurrency: env.IMPORT_CONCURRENCY,
+      maxBytes: env.IMPORT_MAX_BYTES,
+      idleTimeoutS: env.IMPORT_IDLE_TIMEOUT_S,
+      deadlineS: env.IMPORT_DEADLINE_S,
+    },
+    mail: { from: env.MAIL_FROM, smtpUrl: env.SMTP_URL },
+  } as const
+}
+
+function readDotenv(source: NodeJS.ProcessEnv): Record<string, string | undefined> {
+  return source.NODE_ENV !== 'test' && existsSync('.env') ? dropEmpty(parseEnv(readFileSync('.env', 'utf8'))) : {}
+}
+
+/** An empty variable means an unset one: compose files and CI systems cannot say it otherwise. */
+function dropEmpty(env: Record<string, string | undefined>) {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+}
+
+function withSecretFiles(env: Record<string, string | undefined>) {
+  const read = { ...env }
+  for (const name of secretNames) {
+    const path = env[`${name}_FILE`]
+    if (path === undefined) continue
+    if (env[name] !== undefined) throw new ConfigError(`Set either ${name} or ${name}_FILE, not both.`)
+    try {
+      read[name] = readFileSync(path, 'utf8').trim()
+    } catch (error) {
+      throw new ConfigError(`${name}_FILE cannot be read: ${(error as Error).message}.`)
+    }
+  }
+  return read
+}
+
+const secretMin = 32
+
+/** What is wrong with a secret, as a sentence naming its variable; undefined when it will do. */
+function secretFault(name: string, value: string | undefined): string | undefined {
+  const remedy = `Set ${name} (or ${name}_FILE) to at least ${secretMin} random characters, such as the output of: openssl rand -base64 48`
+  if (value === undefined) return `${name} is missing. ${remedy}`
+  if (value.length < secretMin) return `${name} is too short (${value.length} characters). ${remedy}`
+  if (
+    /change.?(me|this|in)|example|placeholder|your.?(secret|key)|secret.?key|password|0123456789/i.test(value) ||
+    new Set(value).size < 10
+  )
+    return `${name} is a placeholder. ${remedy}`
+  return undefined
+}
+
+function productionSecrets(env: Static<typeof Environment>) {
+  const faults = [secretFault('JWT_SECRET', env.JWT_SECRET), secretFault('ENCRYPTION_KEY', env.ENCRYPTION_KEY)]
+  if (env.JWT_SECRET_PREVIOUS !== undefined) faults.push(secretFault('JWT_SECRET_PREVIOUS', env.JWT_SECRET_PREVIOUS))
+  if (env.METRICS_TOKEN !== undefined) faults.push(secretFault('METRICS_TOKEN', env.METRICS_TOKEN))
+  const found = faults.filter((fault) => fault !== undefined)
+  if (found.length > 0) throw new ConfigError(found.join('\n'))
+  return { jwtSecret: env.JWT_SECRET as string, encryptionKey: env.ENCRYPTION_KEY as string }
+}
+
+/** Development and tests make their own secrets once and keep them, so that a restart logs nobody out. */
+function developmentSecrets(env: Static<typeof Environment>, dataDir: string) {
+  if (env.JWT_SECRET !== undefined && env.ENCRYPTION_KEY !== undefined)
+    return { jwtSecret: env.JWT_SECRET, encryptionKey: env.ENCRYPTION_KEY }
+  const path = join(dataDir, 'secrets.json')
+  if (!existsSync(path)) {
+    mkdirSync(dataDir, { recursive: true })
+    const made = {
+      jwtSecret: randomBytes(48).toString('base64url'),
+      encryptionKey: randomBytes(48).toString('base64url'),
+    }
+    try {
+      writeFileSync(path, `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+  const kept = JSON.parse(readFileSync(path, 'utf8')) as { jwtSecret: string; encryptionKey: string }
+  return { jwtSecret: env.JWT_SECRET ?? kept.jwtSecret, encryptionKey: env.ENCRYPTION_KEY ?? kept.encryptionKey }
+}
+
+function domainsOf(value: string): ReadonlySet<string> {
+  const names = value === 'all' ? [...optionalDomains] : list(value)
+  for (const name of names)
+    if (!(optionalDomains as readonly string[]).includes(name))
+      throw new ConfigError(`DOMAINS names an unknown domain "${name}"; known are: ${optionalDomains.join(', ')}.`)
+  return new Set(names)
+}
+
+const list = (value: string) =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+
+/** `90`, `90s`, `15m`, `12h` or `7d` in seconds. */
+function seconds(duration: string): number {
+  const unit = { s: 1, m: 60, h: 3_600, d: 86_400 }[duration.at(-1) as 's' | 'm' | 'h' | 'd']
+  return unit === undefined ? Number(duration) : Number(duration.slice(0, -1)) * unit
+}
+
+type AjvError = { instancePath: string; message?: string; params?: { allowedValues?: string[]; pattern?: string } }
+
+function describe(error: unknown): string {
+  const { errors } = error as { errors?: AjvError[] }
+  if (!errors) throw error
+  return errors
+    .map(({ instancePath, message, params }) => {
+      const allowed = params?.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''
+      return `${instancePath.slice(1)} ${message}${allowed}. See .env.example.`
+    })
+    .join('\n')
+}

@@ -1,0 +1,13 @@
+import { eq, type SQL } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
+import type { Db } from './client.ts'
+
+/** Who acts, as the audit records it. `principal` names the credential: `user:<id>`, `key:<id>` or `anonymous`. */
+export type Actor = { user_id: string | null; principal: string; request_id: string; ip: string }
+
+/** What every tenant query takes: a handle, the organisation that the credential speaks for, and who asks. */
+export type TenantScope = { db: Db; org_id: string; actor: Actor }
+
+/** The one way to say "this tenant's rows". */
+export const owned = (table: { org_id: PgColumn }, scope: Pick<TenantScope, 'org_id'>): SQL =>
+  eq(table.org_id, scope.org_id)

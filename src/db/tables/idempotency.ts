@@ -1,0 +1,22 @@
+import { index, integer, jsonb, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
+import { instant } from './columns.ts'
+
+/** The first answer to a POST that carried an `Idempotency-Key`, committed together with its effect. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    org_id: uuid().notNull(),
+    principal: text().notNull(),
+    route: text().notNull(),
+    key: text().notNull(),
+    request_hash: text().notNull(),
+    status: integer(),
+    headers: jsonb().$type<Record<string, string>>(),
+    body: text(),
+    created_at: instant().notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.org_id, table.principal, table.route, table.key] }),
+    index('idempotency_keys_created').on(table.created_at),
+  ],
+)

@@ -1,0 +1,79 @@
+import {
+  bigint,
+  boolean,
+  foreignKey,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+import { instant, tenantKey } from './columns.ts'
+import { portfolios } from './credit.ts'
+
+/** One rejected cell or row: `line` is where its record starts in the file, the header being line 1. */
+export type ImportError = { line: number; column: string | null; code: string; value: string | null; message: string }
+
+export const imports = pgTable(
+  'imports',
+  {
+    ...tenantKey(),
+    portfolio_id: uuid().notNull(),
+    target: text().notNull(),
+    status: text().notNull(),
+    mode: text().notNull(),
+    on_error: text().notNull(),
+    dry_run: boolean().notNull(),
+    mapping: jsonb().$type<Record<string, unknown>>(),
+    file_name: text(),
+    header: text().array(),
+    bytes: bigint({ mode: 'number' }).notNull().default(0),
+    received: integer().notNull().default(0),
+    inserted: integer().notNull().default(0),
+    updated: integer().notNull().default(0),
+    unchanged: integer().notNull().default(0),
+    rejected: integer().notNull().default(0),
+    errors: jsonb().$type<ImportError[]>().notNull().default([]),
+    failure: jsonb().$type<{ code: string; detail: string }>(),
+    sha256: text(),
+    principal: text().notNull(),
+    idempotency_key: text(),
+    created_by: uuid(),
+    started_at: instant().notNull().defaultNow(),
+    finished_at: instant(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.org_id, table.id] }),
+    foreignKey({
+      name: 'imports_portfolio',
+      columns: [table.org_id, table.portfolio_id],
+      foreignColumns: [portfolios.org_id, portfolios.id],
+    }).onDelete('cascade'),
+    index('imports_started').on(table.org_id, table.started_at, table.id),
+    index('imports_portfolio').on(table.org_id, table.portfolio_id, table.sha256),
+    uniqueIndex('imports_idempotency').on(table.org_id, table.principal, table.idempotency_key),
+  ],
+)
+
+/** A rejected row as it stood in the file, so that it can be corrected and sent again. */
+export const importRejects = pgTable(
+  'import_rejects',
+  {
+    org_id: uuid().notNull(),
+    import_id: uuid().notNull(),
+    line: integer().notNull(),
+    cells: text().array().notNull(),
+    errors: text().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.org_id, table.import_id, table.line] }),
+    foreignKey({
+      name: 'import_rejects_import',
+      columns: [table.org_id, table.import_id],
+      foreignColumns: [imports.org_id, imports.id],
+    }).onDelete('cascade'),
+  ],
+)

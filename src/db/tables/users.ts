@@ -1,0 +1,21 @@
+import { boolean, pgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import { changeTracking, instant } from './columns.ts'
+
+/** A person. `email` is canonical (NFKC, lower case, IDN to ASCII), so one address is one account. */
+export const users = pgTable(
+  'users',
+  {
+    id: uuid().primaryKey(),
+    email: text().notNull(),
+    username: text(),
+    full_name: text(),
+    password_hash: text().notNull(),
+    is_active: boolean().notNull().default(true),
+    is_superuser: boolean().notNull().default(false),
+    email_verified_at: instant(),
+    last_login_at: instant(),
+    locale: text(),
+    ...changeTracking(),
+  },
+  (table) => [uniqueIndex('users_email').on(table.email), uniqueIndex('users_username').on(table.username)],
+)

@@ -1,0 +1,155 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { pageOf, pageQuery } from '../../../lib/page.ts'
+import {
+  CalendarDate,
+  Currency,
+  Decimal,
+  Money,
+  Nullable,
+  named,
+  Rate,
+  ref,
+  Strict,
+  StringEnum,
+  Text,
+  Timestamp,
+  Uuid,
+} from '../../../lib/schema.ts'
+
+export const loanStatuses = ['current', 'delinquent', 'default', 'charged_off', 'paid', 'prepaid', 'sold'] as const
+
+const Probability = () => Rate({ pattern: '^(0(\\.[0-9]{1,8})?|1(\\.0{1,8})?)$', description: 'share of one, 0 to 1' })
+const optional = <T extends TSchema>(schema: T) => Type.Optional(Nullable(schema))
+const Days = () => Type.Integer({ minimum: 0, maximum: 100_000 })
+
+const Scalar = Type.Unsafe<string | number | boolean | null>({
+  type: ['string', 'number', 'boolean', 'null'],
+  maxLength: 2_000,
+})
+
+/** Whatever else the tape says of a loan: a flat object of scalars. */
+const Attributes = Type.Unsafe<Record<string, string | number | boolean | null>>({
+  type: 'object',
+  additionalProperties: Scalar,
+  propertyNames: { minLength: 1, maxLength: 100 },
+  maxProperties: 64,
+  description: 'flat object of scalars, at most 64 keys',
+})
+
+/** The fields a loan must have. */
+const required = {
+  loan_number: Text(100, { description: 'unique in its portfolio', examples: ['1000014003'] }),
+  borrower_name: Text(300, { examples: ['ABC HOBBYCRAFT'] }),
+  currency: Currency({ examples: ['USD'] }),
+  originated_on: CalendarDate({ examples: ['1999-02-28'] }),
+  original_principal: Money({ examples: ['60000.00'] }),
+  status: StringEnum(loanStatuses, { examples: ['current'] }),
+}
+
+/** The fields a loan may have; null is the same as leaving one out. */
+const optionals = {
+  borrower_group: optional(Text(300)),
+  product: optional(Text(100)),
+  sector: optional(Text(100, { description: 'industry, such as a NAICS or NACE code' })),
+  country: optional(Type.String({ pattern: '^[A-Z]{2}$', maxLength: 2, description: 'ISO 3166-1 alpha-2' })),
+  state: optional(Text(100)),
+  first_payment_on: optional(CalendarDate()),
+  matures_on: optional(CalendarDate({ description: 'originated_on + term_months where left out' })),
+  term_months: optional(Type.Integer({ minimum: 0, maximum: 1_200 })),
+  balance: optional(Money({ signed: true })),
+  commitment: optional(Money()),
+  interest_rate: optional(Rate({ signed: true, description: 'share of one a year: 0.0525 is 5.25%' })),
+  rate_type: optional(StringEnum(['fixed', 'floating', 'mixed'])),
+  rate_index: optional(Text(50)),
+  rate_margin: optional(Rate({ signed: true })),
+  amortization: optional(StringEnum(['annuity', 'linear', 'bullet', 'interest_only', 'revolving', 'other'])),
+  payment_frequency: optional(
+    StringEnum(['weekly', 'biweekly', 'monthly', 'quarterly', 'semiannual', 'annual', 'at_maturity', 'other']),
+  ),
+  security_type: optional(Text(100)),
+  collateral_value: optional(Money()),
+  seniority: optional(StringEnum(['senior_secured', 'senior_unsecured', 'subordinated', 'junior', 'other'])),
+  days_past_due: optional(Days()),
+  past_due_amount: optional(Money({ signed: true })),
+  stage: optional(Type.Integer({ minimum: 1, maximum: 3, description: 'IFRS 9 stage' })),
+  pd_12m: optional(Probability()),
+  pd_lifetime: optional(Probability()),
+  lgd: optional(Rate()),
+  ccf: optional(Rate()),
+  rating: optional(Text(20)),
+  defaulted_on: optional(CalendarDate()),
+  charged_off_on: optional(CalendarDate()),
+  charged_off_amount: optional(Money({ signed: true })),
+  recovered_amount: optional(Money({ signed: true })),
+  attributes: Type.Optional(Attributes),
+}
+
+/** What a tape row and `POST /loans` share: every field of a loan but its portfolio. */
+export const LoanFields = Strict({ ...required, ...optionals })
+export type LoanFields = Static<typeof LoanFields>
+
+export const LoanCreate = named('LoanCreate', Strict({ portfolio_id: Uuid(), ...required, ...optionals }))
+export type LoanCreate = Static<typeof LoanCreate>
+
+export const LoanUpdate = named('LoanUpdate', Type.Partial(LoanFields, { additionalProperties: false }))
+export type LoanUpdate = Static<typeof LoanUpdate>
+
+export const Loan = named(
+  'Loan',
+  Type.Object({
+    id: Uuid(),
+    portfolio_id: Uuid(),
+    ...required,
+    ...Type.Required(Type.Object(optionals)).properties,
+    import_id: Nullable(Uuid({ description: 'the import that last wrote this loan' })),
+    version: Type.Integer(),
+    created_at: Timestamp(),
+    updated_at: Timestamp(),
+  }),
+)
+
+export const LoanPage = pageOf('LoanPage', ref(Loan))
+
+const Bound = () => Decimal(16, 4, { signed: true })
+
+export const LoanQuery = pageQuery(
+  [
+    'created_at',
+    'loan_number',
+    'borrower_name',
+    'originated_on',
+    'matures_on',
+    'original_principal',
+    'balance',
+    'days_past_due',
+  ],
+  {
+    portfolio_id: Type.Optional(Uuid()),
+    loan_number: Type.Optional(Text(100)),
+    borrower_group: Type.Optional(Text(300)),
+    product: Type.Optional(Text(100)),
+    sector: Type.Optional(Text(100)),
+    country: Type.Optional(Text(2)),
+    state: Type.Optional(Text(100)),
+    currency: Type.Optional(Currency()),
+    status: Type.Optional(StringEnum(loanStatuses)),
+    status_in: Type.Optional(
+      Type.String({ pattern: `^(${loanStatuses.join('|')})(,(${loanStatuses.join('|')})){0,9}$`, maxLength: 100 }),
+    ),
+    stage: Type.Optional(Type.Integer({ minimum: 1, maximum: 3 })),
+    rating: Type.Optional(Text(20)),
+    originated_on_gte: Type.Optional(CalendarDate()),
+    originated_on_lte: Type.Optional(CalendarDate()),
+    matures_on_gte: Type.Optional(CalendarDate()),
+    matures_on_lte: Type.Optional(CalendarDate()),
+    original_principal_gte: Type.Optional(Bound()),
+    original_principal_lte: Type.Optional(Bound()),
+    balance_gte: Type.Optional(Bound()),
+    balance_lte: Type.Optional(Bound()),
+    days_past_due_gte: Type.Optional(Days()),
+    days_past_due_lte: Type.Optional(Days()),
+    import_id: Type.Optional(Uuid()),
+    q: Type.Optional(Text(100, { description: 'part of the loan number or the borrower name' })),
+  },
+)
+export type LoanQuery = Static<typeof LoanQuery>

@@ -1,0 +1,91 @@
+/** One entry per problem the API can answer: its HTTP status and title. The code is the key, and the `type` is `/problems/<code>`. */
+export const problems = {
+  validation_failed: [400, 'Validation failed'],
+  malformed_json: [400, 'Malformed JSON'],
+  bad_request: [400, 'Bad request'],
+  invalid_cursor: [400, 'Invalid cursor'],
+  invalid_idempotency_key: [400, 'Invalid Idempotency-Key'],
+  invalid_mapping: [400, 'Invalid mapping'],
+  multipart_invalid: [400, 'Invalid multipart body'],
+  upload_incomplete: [400, 'Upload incomplete'],
+  unauthenticated: [401, 'Authentication required'],
+  invalid_token: [401, 'Invalid access token'],
+  token_expired: [401, 'Access token expired'],
+  session_ended: [401, 'Session ended'],
+  invalid_credentials: [401, 'Wrong username or password'],
+  invalid_refresh_token: [401, 'Invalid refresh token'],
+  forbidden: [403, 'Forbidden'],
+  registration_closed: [403, 'Registration is closed'],
+  email_unverified: [403, 'E-mail address not verified'],
+  not_found: [404, 'Not found'],
+  method_not_allowed: [405, 'Method not allowed'],
+  not_acceptable: [406, 'Not acceptable'],
+  request_timeout: [408, 'Request timeout'],
+  conflict: [409, 'Conflict'],
+  already_exists: [409, 'Already exists'],
+  email_taken: [409, 'E-mail already registered'],
+  username_taken: [409, 'Username already taken'],
+  in_use: [409, 'Still in use'],
+  resource_busy: [409, 'Resource busy'],
+  no_active_organization: [409, 'No active organisation'],
+  idempotency_in_progress: [409, 'Request in progress'],
+  import_in_progress: [409, 'Import in progress'],
+  already_imported: [409, 'Already imported'],
+  version_mismatch: [412, 'Version mismatch'],
+  payload_too_large: [413, 'Payload too large'],
+  uri_too_long: [414, 'URI too long'],
+  unsupported_media_type: [415, 'Unsupported media type'],
+  unprocessable: [422, 'Unprocessable'],
+  idempotency_mismatch: [422, 'Idempotency-Key reused'],
+  import_rejected: [422, 'Import rejected'],
+  csv_empty: [422, 'Empty CSV'],
+  csv_header_invalid: [422, 'Invalid CSV header'],
+  csv_malformed: [422, 'Malformed CSV'],
+  csv_record_too_large: [422, 'CSV record too large'],
+  mapping_column_missing: [422, 'Mapped column missing'],
+  rate_limited: [429, 'Too many requests'],
+  headers_too_large: [431, 'Headers too large'],
+  internal_error: [500, 'Internal error'],
+  unavailable: [503, 'Service unavailable'],
+  busy: [503, 'Too busy'],
+} as const satisfies Record<string, readonly [number, string]>
+
+export type ProblemCode = keyof typeof problems
+
+/** One offending place of a request: a JSON pointer such as `/body/principal`, a code and a sentence. */
+export type FieldError = { pointer: string; code: string; message: string }
+
+export type ProblemExtras = {
+  /** Field errors, for validation problems. */
+  errors?: FieldError[]
+  /** Seconds for `Retry-After`. */
+  retryAfterS?: number
+  /** Further members of the problem document, such as `import_id`. */
+  members?: Record<string, string | number>
+  cause?: unknown
+}
+
+/** The only error a handler throws on purpose: it becomes an RFC 9457 problem document. */
+export class Problem extends Error {
+  readonly code: ProblemCode
+  readonly statusCode: number
+  readonly extras: ProblemExtras
+
+  constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}) {
+    super(detail, { cause: extras.cause })
+    this.name = 'Problem'
+    this.code = code
+    this.statusCode = problems[code][0]
+    this.extras = extras
+  }
+}
+
+/** The one answer for what does not exist and for what belongs to another organisation. */
+export const notFound = () => new Problem('not_found', 'No such resource in this organisation.')
+
+/** The first row, or a 404 that does not tell whether another organisation has it. */
+export function oneOr404<T>(rows: readonly T[]): T {
+  const row = rows[0]
+  if (row === undefined) throw notFound()
+  return row
+}
