@@ -83,10 +83,11 @@ export class ConfigError extends Error {
 /**
  * Reads, validates and freezes the configuration.
  * @param source the environment; `.env` in the working directory fills what it leaves out
+ * @param overrides what a command decides whatever the environment says
  * @throws ConfigError with one sentence a line, each naming its variable
  */
-export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
-  const env = withSecretFiles({ ...readDotenv(source), ...dropEmpty(source) })
+export function loadConfig(source: NodeJS.ProcessEnv = process.env, overrides: Record<string, string> = {}): Config {
+  const env = withSecretFiles({ ...readDotenv(source), ...dropEmpty(source), ...overrides })
   let values: Static<typeof Environment>
   try {
     values = envSchema({ schema: Environment, data: env, env: false })

@@ -89,3 +89,7 @@ export function oneOr404<T>(rows: readonly T[]): T {
   if (row === undefined) throw notFound()
   return row
 }
+
+/** A body field that the schema cannot judge. @param pointer such as `/body/email` */
+export const invalidField = (pointer: string, code: string, message: string) =>
+  new Problem('validation_failed', `${pointer} ${message}`, { errors: [{ pointer, code, message }] })

@@ -1,4 +1,4 @@
-import { integer, numeric, timestamp, uuid } from 'drizzle-orm/pg-core'
+import { customType, integer, numeric, timestamp, uuid } from 'drizzle-orm/pg-core'
 
 /** A point in time as the wire carries it, an ISO 8601 UTC string; whole milliseconds, so that a cursor loses nothing. */
 export const instant = () => timestamp({ withTimezone: true, mode: 'string', precision: 3 })
@@ -18,3 +18,5 @@ export const changeTracking = () => ({
   created_at: instant().notNull().defaultNow(),
   updated_at: instant().notNull().defaultNow(),
 })
+
+export const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })

@@ -14,8 +14,19 @@ import {
 import { changeTracking, instant, money, rate, tenantKey } from './columns.ts'
 import { members } from './organizations.ts'
 
+/** The words that a loan's coded fields may hold. */
+export const loanTerms = {
+  status: ['current', 'delinquent', 'default', 'charged_off', 'paid', 'prepaid', 'sold'],
+  rate_type: ['fixed', 'floating', 'mixed'],
+  amortization: ['annuity', 'linear', 'bullet', 'interest_only', 'revolving', 'other'],
+  payment_frequency: ['weekly', 'biweekly', 'monthly', 'quarterly', 'semiannual', 'annual', 'at_maturity', 'other'],
+  seniority: ['senior_secured', 'senior_unsecured', 'subordinated', 'junior', 'other'],
+} as const
+
+export type LoanStatus = (typeof loanTerms.status)[number]
+
 /** When a loan counts as defaulted: its status is one of these, or it is this many days past due. */
-export type DefaultDefinition = { statuses: string[]; days_past_due_min: number | null }
+export type DefaultDefinition = { statuses: LoanStatus[]; days_past_due_min: number | null }
 
 export const portfolios = pgTable(
   'portfolios',
@@ -69,15 +80,15 @@ export const loans = pgTable(
     balance: money(),
     commitment: money(),
     interest_rate: rate(),
-    rate_type: text(),
+    rate_type: text({ enum: loanTerms.rate_type }),
     rate_index: text(),
     rate_margin: rate(),
-    amortization: text(),
-    payment_frequency: text(),
+    amortization: text({ enum: loanTerms.amortization }),
+    payment_frequency: text({ enum: loanTerms.payment_frequency }),
     security_type: text(),
     collateral_value: money(),
-    seniority: text(),
-    status: text().notNull(),
+    seniority: text({ enum: loanTerms.seniority }),
+    status: text({ enum: loanTerms.status }).notNull(),
     days_past_due: integer(),
     past_due_amount: money(),
     stage: smallint(),

@@ -1,7 +1,7 @@
-import { index, integer, jsonb, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
-import { instant } from './columns.ts'
+import { index, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
+import { bytea, instant } from './columns.ts'
 
-/** The first answer to a POST that carried an `Idempotency-Key`, committed together with its effect. */
+/** The first answer to a POST that carried an `Idempotency-Key`, committed together with its effect and sealed, since it may hold tokens. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -10,9 +10,7 @@ export const idempotencyKeys = pgTable(
     route: text().notNull(),
     key: text().notNull(),
     request_hash: text().notNull(),
-    status: integer(),
-    headers: jsonb().$type<Record<string, string>>(),
-    body: text(),
+    answer: bytea(),
     created_at: instant().notNull().defaultNow(),
   },
   (table) => [

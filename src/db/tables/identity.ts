@@ -1,9 +1,7 @@
-import { boolean, customType, index, pgTable, text, uuid } from 'drizzle-orm/pg-core'
-import { instant } from './columns.ts'
+import { boolean, index, pgTable, text, uuid } from 'drizzle-orm/pg-core'
+import { bytea, instant } from './columns.ts'
 import { organizations } from './organizations.ts'
 import { users } from './users.ts'
-
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
 /** A signed-in device. `org_id` is the active organisation, null for a superuser without one. */
 export const sessions = pgTable(

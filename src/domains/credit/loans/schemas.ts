@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { loanTerms } from '../../../db/tables/credit.ts'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
 import {
   CalendarDate,
@@ -16,7 +17,7 @@ import {
   Uuid,
 } from '../../../lib/schema.ts'
 
-export const loanStatuses = ['current', 'delinquent', 'default', 'charged_off', 'paid', 'prepaid', 'sold'] as const
+const { status: loanStatuses } = loanTerms
 
 const Probability = () => Rate({ pattern: '^(0(\\.[0-9]{1,8})?|1(\\.0{1,8})?)$', description: 'share of one, 0 to 1' })
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Nullable(schema))
@@ -59,16 +60,14 @@ const optionals = {
   balance: optional(Money({ signed: true })),
   commitment: optional(Money()),
   interest_rate: optional(Rate({ signed: true, description: 'share of one a year: 0.0525 is 5.25%' })),
-  rate_type: optional(StringEnum(['fixed', 'floating', 'mixed'])),
+  rate_type: optional(StringEnum(loanTerms.rate_type)),
   rate_index: optional(Text(50)),
   rate_margin: optional(Rate({ signed: true })),
-  amortization: optional(StringEnum(['annuity', 'linear', 'bullet', 'interest_only', 'revolving', 'other'])),
-  payment_frequency: optional(
-    StringEnum(['weekly', 'biweekly', 'monthly', 'quarterly', 'semiannual', 'annual', 'at_maturity', 'other']),
-  ),
+  amortization: optional(StringEnum(loanTerms.amortization)),
+  payment_frequency: optional(StringEnum(loanTerms.payment_frequency)),
   security_type: optional(Text(100)),
   collateral_value: optional(Money()),
-  seniority: optional(StringEnum(['senior_secured', 'senior_unsecured', 'subordinated', 'junior', 'other'])),
+  seniority: optional(StringEnum(loanTerms.seniority)),
   days_past_due: optional(Days()),
   past_due_amount: optional(Money({ signed: true })),
   stage: optional(Type.Integer({ minimum: 1, maximum: 3, description: 'IFRS 9 stage' })),

@@ -1,0 +1,175 @@
+import {
+  and,
+  eq,
+  getTableColumns,
+  getTableName,
+  type InferInsertModel,
+  type InferSelectModel,
+  type SQL,
+  sql,
+} from 'drizzle-orm'
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import { v7 as uuidv7 } from 'uuid'
+import { Problem } from '../lib/errors.ts'
+import { prepared } from './prepared.ts'
+import { owned, type TenantScope } from './scope.ts'
+import { auditEvents } from './tables/audit.ts'
+
+type TenantTable = PgTable & { org_id: PgColumn; id: PgColumn; version: PgColumn; updated_at: PgColumn }
+
+/** What happened to what; `action` reads `<subject>.<verb>`, such as `loan.created`. */
+export type AuditEvent = {
+  action: string
+  subject_type: string
+  subject_id: string | null
+  before?: Record<string, unknown>
+  after?: Record<string, unknown>
+}
+
+/** Writes one event by itself: in a transaction, beside the change; alone, for what changes nothing (a refused login). */
+export async function recordEvent({ db, org_id, actor }: TenantScope, event: AuditEvent): Promise<void> {
+  await db.insert(auditEvents).values({
+    org_id,
+    id: uuidv7(),
+    actor_id: actor.user_id,
+    request_id: actor.request_id,
+    ip: actor.ip,
+    ...event,
+  })
+}
+
+/** Columns no event repeats: keys that it has already, and secrets. */
+const unrecorded = sql.raw(`array['org_id','id','version','created_at','updated_at','password_hash']`)
+
+const column = (name: string) => sql.placeholder(name)
+
+/** The audit row of a change that a CTE named `change` made, as the next CTE of the same statement. */
+const auditOf = (action: string, subject: string, before: SQL, after: SQL) => sql`
+  insert into ${auditEvents} (org_id, id, actor_id, action, subject_type, subject_id, before, after, request_id, ip)
+  select change.org_id, ${column('_event')}::uuid, ${column('_actor')}::uuid, ${action}, ${subject}, change.id,
+    ${before}, ${after}, ${column('_request')}, ${column('_ip')} from change`
+
+const eventValues = ({ actor }: TenantScope) => ({
+  _event: uuidv7(),
+  _actor: actor.user_id,
+  _request: actor.request_id,
+  _ip: actor.ip,
+})
+
+/**
+ * Inserts a row and its audit event in one statement, so that they commit together or not at all.
+ * @param subject the singular name of what is made: `loan`
+ * @returns the row as stored
+ */
+export async function insertAudited<T extends TenantTable>(
+  scope: TenantScope,
+  subject: string,
+  into: T,
+  values: Omit<InferInsertModel<T>, 'org_id' | 'id'> & { id?: string },
+): Promise<InferSelectModel<T>> {
+  const table: TenantTable = into
+  const row: Record<string, unknown> = { ...values, org_id: scope.org_id, id: values.id ?? uuidv7() }
+  const columns = Object.entries(getTableColumns(table)).filter(([name, { hasDefault }]) => name in row || !hasDefault)
+  const shape = columns.filter(([, { hasDefault }]) => hasDefault).map(([name]) => name)
+  const statement = prepared(scope.db, `insert_${getTableName(table)}_${shape}`, (db, name) => {
+    const change = db.$with('change').as(
+      db
+        .insert(table)
+        .values(Object.fromEntries(columns.map(([key]) => [key, column(key)])) as never)
+        .returning(),
+    )
+    const after = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
+    const audit = db.$with('audit', {}).as(auditOf(`${subject}.created`, subject, sql`null`, after))
+    return db.with(change, audit).select().from(change).prepare(name)
+  })
+  const complete = Object.fromEntries(columns.map(([name]) => [name, row[name] ?? null]))
+  const [made] = await statement.execute({ ...complete, ...eventValues(scope) })
+  return made as InferSelectModel<T>
+}
+
+/** The members of one jsonb row that differ from another's. */
+const changed = (row: string, other: string) => sql`(
+  select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(to_jsonb(${sql.raw(row)}) - ${unrecorded})
+  where value is distinct from to_jsonb(${sql.raw(other)}) -> key)`
+
+/**
+ * Changes the named fields of one row, raises its version, and records what differed, in one statement.
+ * @param version the version the caller saw (`If-Match`), or undefined to change whatever is there
+ * @returns the row as stored, or undefined when this organisation has none of this id
+ * @throws Problem `version_mismatch` when the row has another version by now
+ */
+export async function updateAudited<T extends TenantTable>(
+  scope: TenantScope,
+  subject: string,
+  of: T,
+  id: string,
+  patch: Partial<InferInsertModel<T>>,
+  version?: number,
+): Promise<InferSelectModel<T> | undefined> {
+  const { db } = scope
+  const table: TenantTable = of
+  const mine = and(owned(table, scope), eq(table.id, id))
+  const before = db.$with('before').as(db.select().from(table).where(mine).for('update'))
+  const change = db.$with('change').as(
+    db
+      .update(table)
+      .set({ ...patch, version: sql`${table.version} + 1`, updated_at: sql`now()` } as never)
+      .where(
+        and(mine, version === undefined ? undefined : eq(table.version, version), sql`exists (select from before)`),
+      )
+      .returning(),
+  )
+  const from = sql.raw(', before')
+  const audit = db
+    .$with('audit', {})
+    .as(sql`${auditOf(`${subject}.updated`, subject, changed('before', 'change'), changed('change', 'before'))}${from}`)
+  const statement = db
+    .with(before, change, audit)
+    .select()
+    .from(change)
+    .prepare(undefined as unknown as string)
+  const [made] = await statement.execute(eventValues(scope))
+  if (made === undefined && version !== undefined) await refuseIfThere(scope, table, mine)
+  return made as InferSelectModel<T> | undefined
+}
+
+/**
+ * Deletes one row and records what it was, in one statement.
+ * @returns whether this organisation had one of this id
+ * @throws Problem `version_mismatch` as for an update
+ */
+export async function deleteAudited(
+  scope: TenantScope,
+  subject: string,
+  table: TenantTable,
+  id: string,
+  version?: number,
+): Promise<boolean> {
+  const { db } = scope
+  const mine = and(owned(table, scope), eq(table.id, id))
+  const change = db.$with('change').as(
+    db
+      .delete(table)
+      .where(and(mine, version === undefined ? undefined : eq(table.version, version)))
+      .returning(),
+  )
+  const was = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
+  const audit = db.$with('audit', {}).as(auditOf(`${subject}.deleted`, subject, was, sql`null`))
+  const statement = db
+    .with(change, audit)
+    .select()
+    .from(change)
+    .prepare(undefined as unknown as string)
+  const gone = await statement.execute(eventValues(scope))
+  if (gone.length === 0 && version !== undefined) await refuseIfThere(scope, table, mine)
+  return gone.length > 0
+}
+
+async function refuseIfThere(scope: TenantScope, table: TenantTable, mine: SQL | undefined) {
+  const [row] = await scope.db.select({ version: table.version }).from(table).where(mine)
+  if (row)
+    throw new Problem(
+      'version_mismatch',
+      `The resource has version ${row.version} by now; read it again and repeat the change.`,
+    )
+}

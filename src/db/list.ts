@@ -1,0 +1,136 @@
+import { and, asc, desc, type InferSelectModel, type SQL, sql } from 'drizzle-orm'
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import { cursorBinding, decodeCursor, encodeCursor, type Page, type PageQuery, type Position } from '../lib/page.ts'
+import type { Db } from './client.ts'
+import { prepared } from './prepared.ts'
+import { owned, type TenantScope } from './scope.ts'
+
+type TenantTable = PgTable & { org_id: PgColumn; id: PgColumn }
+
+/** A filter as SQL; its value comes through a placeholder, so that each set of filters is one prepared statement. */
+export type Filter = (value: SQL) => SQL
+
+export type ListSpec<T extends TenantTable> = {
+  name: string
+  table: T
+  /** The columns a client may sort by, under their wire names. */
+  sorts: Record<string, PgColumn>
+  filters: Record<string, Filter>
+  /** For a resource made of two tables: the second, how it joins, the columns of both, and the one that is the `id`. */
+  joined?: { table: PgTable; on: SQL; columns: Record<string, PgColumn>; id: PgColumn }
+}
+
+/** `q`: the text somewhere in one of the columns, whatever its case; `%` and `_` mean themselves. */
+export const containsText =
+  (...columns: PgColumn[]): Filter =>
+  (value) => {
+    const pattern = sql`'%' || regexp_replace(${value}::text, '([\\\\%_])', '\\\\\\1', 'g') || '%'`
+    return sql`(${sql.join(
+      columns.map((column) => sql`${column} ilike ${pattern}`),
+      sql` or `,
+    )})`
+  }
+
+/** A comma-separated list of words. */
+export const oneOf =
+  (column: PgColumn): Filter =>
+  (value) =>
+    sql`${column} = any(string_to_array(${value}::text, ','))`
+
+/** A comparison with a value of the column's own type. */
+export const compare =
+  (column: PgColumn, operator: '=' | '>=' | '<=' = '='): Filter =>
+  (value) =>
+    sql`${column} ${sql.raw(operator)} ${value}::${sql.raw(column.getSQLType())}`
+
+/**
+ * One page of this tenant's rows: keyset paging, so the ten-thousandth page costs what the first does.
+ * Ties are broken by id; nulls of a nullable sort column come last.
+ * @throws Problem `invalid_cursor` for a cursor of another list, sort, filter or organisation
+ */
+export async function listPage<T extends TenantTable, Row = InferSelectModel<T>>(
+  scope: TenantScope,
+  spec: ListSpec<T>,
+  query: PageQuery & Record<string, unknown>,
+): Promise<Page<Row>> {
+  const { limit = 50, cursor, sort = '', total, ...values } = query
+  const filters = Object.keys(values).filter((name) => values[name] !== undefined)
+  const binding = cursorBinding(scope.org_id, spec.name, sort, values)
+  const position = cursor === undefined ? undefined : decodeCursor(binding, cursor)
+  const sortName = sort.replace('-', '')
+  const sortColumn = spec.sorts[sortName] as PgColumn
+  const start = position === undefined ? 'first' : position.value === null ? 'nulls' : 'after'
+  const statement = prepared(scope.db, [`list_${spec.name}`, sort, start, ...filters.sort()].join(' '), (db, name) => {
+    const direction = sort.startsWith('-') ? desc : asc
+    const id = spec.joined?.id ?? spec.table.id
+    return rowsOf(db, spec)
+      .where(
+        and(
+          owned(spec.table, { org_id: sql.placeholder('org_id') as unknown as string }),
+          ...filters.map((filter) => spec.filters[filter]!(sql`${sql.placeholder(filter)}`)),
+          after(id, sortColumn, sort.startsWith('-'), start),
+        ),
+      )
+      .orderBy(...(sortColumn.notNull ? [] : [sql`${sortColumn} is null`]), direction(sortColumn), direction(id))
+      .limit(sql.placeholder('limit'))
+      .prepare(name)
+  })
+  const rows = (await statement.execute({
+    ...values,
+    org_id: scope.org_id,
+    limit: limit + 1,
+    ...(position && { _value: position.value, _id: position.id }),
+  })) as Row[]
+  const data = rows.slice(0, limit)
+  const last = data.at(-1) as Record<string, unknown> | undefined
+  const more = rows.length > limit && last !== undefined
+  return {
+    data,
+    next_cursor: more
+      ? encodeCursor(binding, { value: last[sortName] as Position['value'], id: last.id as string })
+      : null,
+    ...(total && { total: await countRows(scope, spec, values, total) }),
+  }
+}
+
+const rowsOf = <T extends TenantTable>(db: Db, { table, joined }: ListSpec<T>) =>
+  joined === undefined
+    ? db
+        .select()
+        .from(table as PgTable)
+        .$dynamic()
+    : db
+        .select(joined.columns)
+        .from(table as PgTable)
+        .innerJoin(joined.table, joined.on)
+        .$dynamic()
+
+/** What lies after the cursor's row, as a row comparison that an index on (sort, id) can answer. */
+function after(idColumn: PgColumn, column: PgColumn, downwards: boolean, start: 'first' | 'nulls' | 'after') {
+  if (start === 'first') return undefined
+  const beyond = sql.raw(downwards ? '<' : '>')
+  const id = sql`${sql.placeholder('_id')}::uuid`
+  if (start === 'nulls') return sql`${column} is null and ${idColumn} ${beyond} ${id}`
+  const value = sql`${sql.placeholder('_value')}::${sql.raw(column.getSQLType())}`
+  const further = sql`(${column}, ${idColumn}) ${beyond} (${value}, ${id})`
+  return column.notNull ? further : sql`(${further} or ${column} is null)`
+}
+
+async function countRows<T extends TenantTable>(
+  { db, org_id }: TenantScope,
+  { table, filters, joined }: ListSpec<T>,
+  values: Record<string, unknown>,
+  how: 'exact' | 'estimated',
+): Promise<number> {
+  const source = joined === undefined ? sql`${table}` : sql`${table} join ${joined.table} on ${joined.on}`
+  const conditions = Object.entries(values).filter(([, value]) => value !== undefined)
+  const where = and(owned(table, { org_id }), ...conditions.map(([name, value]) => filters[name]!(sql`${value}`)))
+  if (how === 'exact') {
+    const [row] = await db.execute<{ count: number }>(sql`select count(*) as count from ${source} where ${where}`)
+    return row?.count ?? 0
+  }
+  const [plan] = await db.execute<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+    sql`explain (format json) select 1 from ${source} where ${where}`,
+  )
+  return plan?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0
+}

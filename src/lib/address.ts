@@ -1,0 +1,10 @@
+import ipaddr from 'ipaddr.js'
+
+/** What counts as one caller: an IPv4 address, or the /64 that a single IPv6 customer has to himself. */
+export function networkOf(ip: string): string {
+  if (!ip.includes(':')) return ip
+  const address = ipaddr.process(ip)
+  if (address.kind() === 'ipv4') return address.toString()
+  const groups = (address as ipaddr.IPv6).parts.slice(0, 4)
+  return `${groups.map((group) => group.toString(16)).join(':')}::/64`
+}

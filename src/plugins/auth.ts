@@ -1,0 +1,131 @@
+import jwt from '@fastify/jwt'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { v7 as uuidv7 } from 'uuid'
+import { BoundedMap } from '../lib/bounded-map.ts'
+import { sha256 } from '../lib/crypto.ts'
+import { Problem } from '../lib/errors.ts'
+import type { Auth } from './access-cache.ts'
+
+type Claims = { sub: string; sid: string; org: string | null; exp: number }
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    auth: Auth | null
+    authProblem: Problem | null
+  }
+  interface FastifyInstance {
+    /** Signs the access token of a session. */
+    signAccessToken(session: { id: string; user_id: string; org_id: string | null }): string
+  }
+}
+
+declare module '@fastify/jwt' {
+  interface FastifyJWT {
+    payload: { sub?: string; sid: string; org: string | null; jti: string }
+  }
+}
+
+const issuer = 'tenon'
+const tokenMax = 2_048
+
+/** Names a secret without telling it, so that a token says which of two it was signed with. */
+const keyId = (secret: string) => sha256(`kid:${secret}`).toString('base64url').slice(0, 8)
+
+/**
+ * Finds out who asks, before anything else looks at the request; it refuses nothing by itself (the guard does).
+ * Claims are cached by token, as verifying costs more than all the rest of a small request; the session behind
+ * them is checked on every request.
+ */
+export default fp(
+  async (app: FastifyInstance) => {
+    const { auth } = app.config
+    const { access } = app
+    const secrets = [auth.jwtSecret, auth.jwtSecretPrevious].filter((secret) => secret !== undefined)
+    const namespaces = new Map(secrets.map((secret, index) => [keyId(secret), index === 0 ? 'current' : 'previous']))
+    for (const secret of secrets) {
+      await app.register(jwt, {
+        secret,
+        namespace: namespaces.get(keyId(secret)) as string,
+        sign: {
+          algorithm: 'HS256',
+          iss: issuer,
+          aud: issuer,
+          expiresIn: auth.accessTokenTtlS * 1_000,
+          kid: keyId(secret),
+        },
+        verify: {
+          algorithms: ['HS256'],
+          allowedIss: issuer,
+          allowedAud: issuer,
+          requiredClaims: ['sub', 'sid', 'exp', 'jti'],
+        },
+      })
+    }
+    const signers = app.jwt as unknown as Record<string, typeof app.jwt>
+    const known = new BoundedMap<string, Claims>(20_000)
+
+    function claimsOf(token: string): Claims {
+      const cached = known.get(token)
+      if (cached !== undefined) {
+        if (cached.exp * 1_000 > Date.now()) return cached
+        throw new Problem('token_expired', 'The access token has expired; POST /api/v1/auth/refresh gives a new one.')
+      }
+      const namespace = namespaces.get(headerKeyId(token))
+      if (namespace === undefined) throw invalidToken()
+      try {
+        const claims = signers[namespace]!.verify<Claims>(token)
+        known.set(token, claims)
+        return claims
+      } catch (error) {
+        if ((error as { code?: string }).code === 'FAST_JWT_EXPIRED')
+          throw new Problem('token_expired', 'The access token has expired; POST /api/v1/auth/refresh gives a new one.')
+        throw invalidToken()
+      }
+    }
+
+    async function authenticate(token: string): Promise<Auth> {
+      const claims = claimsOf(token)
+      const found = access.peek(claims.sid) ?? (await access.load(claims.sid))
+      if (found === undefined || found.user_id !== claims.sub || found.org_id !== claims.org)
+        throw new Problem('session_ended', 'This session has ended; sign in again.')
+      return found
+    }
+
+    app.decorateRequest('auth', null)
+    app.decorateRequest('authProblem', null)
+    app.decorate('signAccessToken', (session) =>
+      signers.current!.sign({ sid: session.id, org: session.org_id, jti: uuidv7() }, { sub: session.user_id }),
+    )
+    app.addHook('onRequest', async (request) => {
+      const { authorization } = request.headers
+      if (authorization === undefined) return
+      try {
+        request.auth = await authenticate(bearer(authorization))
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error
+        request.authProblem = error
+      }
+    })
+  },
+  { name: 'auth', dependencies: ['access'] },
+)
+
+function bearer(authorization: string): string {
+  if (authorization.length <= tokenMax && /^bearer /i.test(authorization)) return authorization.slice(7)
+  throw invalidToken()
+}
+
+/** A header with anything but what we write ourselves (jku, jwk, crit, another algorithm) is refused unread. */
+function headerKeyId(token: string): string {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString())
+    const { alg, typ, kid, ...more } = header as Record<string, unknown>
+    if (alg === 'HS256' && typ === 'JWT' && typeof kid === 'string' && Object.keys(more).length === 0) return kid
+  } catch {
+    throw invalidToken()
+  }
+  throw invalidToken()
+}
+
+const invalidToken = () => new Problem('invalid_token', 'The access token is not one of ours, or is damaged.')

@@ -1,0 +1,79 @@
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem, problems } from '../lib/errors.ts'
+import type { Auth } from './access-cache.ts'
+import { problemType } from './errors.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The permission a credential needs, or `signed_in` for whoever is signed in. */
+    permission?: string
+    /** Open to everybody. */
+    public?: true
+    /** Works for users whose address is not verified yet. */
+    unverified?: true
+  }
+}
+
+/**
+ * The guard of every route. A route that states neither `permission` nor `public` fails the boot, so that
+ * none is open by oversight; what it states also becomes its security and error answers in the OpenAPI document.
+ */
+export default fp(
+  async (app: FastifyInstance) => {
+    app.addHook('onRoute', (route) => {
+      const config = route.config ?? {}
+      if (config.public === (config.permission !== undefined))
+        throw new Error(`${route.method} ${route.url} must state either config.permission or config.public`)
+      document(route)
+      if (config.public) return
+      const guard = guardFor(config.permission as string, config.unverified === true)
+      route.onRequest = [...[route.onRequest ?? []].flat(), guard]
+    })
+  },
+  { name: 'authorize', dependencies: ['auth'] },
+)
+
+type Guarded = { auth: Auth | null; authProblem: Problem | null }
+
+function guardFor(permission: string, unverified: boolean) {
+  return async ({ auth, authProblem }: Guarded) => {
+    if (auth === null)
+      throw (
+        authProblem ??
+        new Problem('unauthenticated', 'Send Authorization: Bearer <access token>; POST /api/v1/auth/login gives one.')
+      )
+    if (!unverified && !auth.verified)
+      throw new Problem('email_unverified', 'Verify your e-mail address first; until then only /auth routes answer.')
+    if (permission !== 'signed_in' && !auth.permissions.has(permission)) {
+      if (auth.org_id === null)
+        throw new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
+      throw new Problem('forbidden', `This needs the permission ${permission}, which none of your roles gives.`)
+    }
+  }
+}
+
+/** Adds what the guard makes true of the route to its schema: security and the problems it can answer. */
+function document(route: RouteOptions) {
+  const schema = route.schema as (Record<string, unknown> & { response?: Record<string, unknown> }) | undefined
+  if (!schema || schema.hide) return
+  const { config = {} } = route
+  const codes = new Set([429, 500, 503])
+  if (schema.body || schema.querystring || schema.params || route.method === 'POST') codes.add(400)
+  if (schema.params) codes.add(404)
+  if (!config.public) codes.add(401).add(403)
+  if (schema.body) codes.add(413).add(415)
+  if (route.method === 'POST') codes.add(409).add(422)
+  if (route.method === 'PATCH' || route.method === 'DELETE') codes.add(409).add(412)
+  const response: Record<string, unknown> = { ...schema.response }
+  for (const code of codes) response[code] ??= problemResponse(code)
+  schema.response = response
+  schema.security = config.public ? [] : [{ bearer: [] }]
+  if (!config.public) schema['x-permission'] = config.permission
+}
+
+/** The documented answer of one error status. */
+const problemResponse = (status: number) => ({
+  description: Object.values(problems).find(([known]) => known === status)?.[1] ?? 'Problem',
+  content: { [problemType]: { schema: { $ref: 'Problem#' } } },
+})

@@ -1,0 +1,41 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Pool } from '../db/client.ts'
+import { createPool } from '../db/client.ts'
+
+/** One pool for requests; one for imports, whose long transactions must not take the others' connections. */
+export type Pools = { requests: Pool; ingest: Pool }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    pools: Pools
+  }
+}
+
+export default fp(
+  async (app: FastifyInstance, { url }: { url: string }) => {
+    const { poolMax, acquireTimeoutMs, statementTimeoutMs, maxLifetimeS } = app.config.database
+    const shared = { url, acquireTimeoutMs, maxLifetimeS }
+    const pools: Pools = {
+      requests: createPool({
+        ...shared,
+        name: 'tenon',
+        max: poolMax,
+        statementTimeoutMs,
+        lockTimeoutMs: Math.min(3_000, statementTimeoutMs),
+        idleInTransactionTimeoutMs: 30_000,
+      }),
+      ingest: createPool({
+        ...shared,
+        name: 'tenon-ingest',
+        max: app.config.imports.concurrency,
+        statementTimeoutMs: 0,
+      }),
+    }
+    app.decorate('pools', pools)
+    app.addHook('onClose', async () => {
+      await Promise.all([pools.requests.close(), pools.ingest.close()])
+    })
+  },
+  { name: 'database' },
+)

@@ -1,0 +1,59 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { claimKey, purgeKeys, storeAnswer } from '../db/idempotency.ts'
+import type { TenantScope } from '../db/scope.ts'
+import { deriveKey, hmac, seal, unseal } from '../lib/crypto.ts'
+import { Problem } from '../lib/errors.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /**
+     * Runs the change of a POST. With an `Idempotency-Key` it runs in a transaction that also keeps its result, and a
+     * repeat gets that result without running; the answer follows from the result, so it is the same.
+     */
+    once<T>(change: (scope: TenantScope) => Promise<T>): Promise<T>
+  }
+}
+
+const wellFormedKey = /^[\x21-\x7e]{1,255}$/
+const purgeEveryMs = 3_600_000
+
+export default fp(
+  async (app: FastifyInstance) => {
+    const { encryptionKey } = app.config.auth
+    const sealKey = deriveKey(encryptionKey, 'idempotency answers')
+    const hashKey = deriveKey(encryptionKey, 'idempotency requests')
+
+    app.decorateRequest('once', async function once<
+      T,
+    >(this: FastifyRequest, change: (scope: TenantScope) => Promise<T>): Promise<T> {
+      const { scope } = this
+      const key = this.headers['idempotency-key']
+      if (key === undefined) return change(scope)
+      if (typeof key !== 'string' || !wellFormedKey.test(key))
+        throw new Problem('invalid_idempotency_key', 'Idempotency-Key must be 1 to 255 visible ASCII characters.')
+      const use = {
+        org_id: scope.org_id,
+        principal: scope.actor.principal,
+        route: `${this.method} ${this.routeOptions.url}`,
+        key,
+        request_hash: hmac(hashKey, JSON.stringify([this.params, this.query, this.body])).toString('base64url'),
+      }
+      return app.pools.requests.transaction(async (db) => {
+        const answer = await claimKey(db, use)
+        if (answer !== undefined) return JSON.parse(unseal(sealKey, answer)) as T
+        const result = await change({ ...scope, db })
+        await storeAnswer(db, use, seal(sealKey, JSON.stringify(result ?? null)))
+        return result
+      })
+    })
+
+    const timer = setInterval(() => {
+      if (app.lifecycle.state !== 'ready') return
+      purgeKeys(app.pools.requests.db).catch((error) => app.log.warn({ err: error }, 'idempotency keys not purged'))
+    }, purgeEveryMs)
+    timer.unref()
+    app.addHook('onClose', async () => clearInterval(timer))
+  },
+  { name: 'idempotency', dependencies: ['scope', 'lifecycle'] },
+)

@@ -1,0 +1,34 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { TenantScope } from '../db/scope.ts'
+import { platformOrgId } from '../db/tables/audit.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The organisation of the credential, never of the request; the platform's own where there is none. */
+    readonly scope: TenantScope
+  }
+}
+
+/** Gives each request the scope its queries take. */
+export default fp(
+  async (app: FastifyInstance) => {
+    const { db } = app.pools.requests
+    app.decorateRequest('scope', {
+      getter(this: FastifyRequest): TenantScope {
+        const { auth } = this
+        return {
+          db,
+          org_id: auth?.org_id ?? platformOrgId,
+          actor: {
+            user_id: auth?.user_id ?? null,
+            principal: auth?.principal ?? 'anonymous',
+            request_id: this.id,
+            ip: this.ip,
+          },
+        }
+      },
+    })
+  },
+  { name: 'scope', dependencies: ['auth', 'database'] },
+)

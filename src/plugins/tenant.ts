@@ -1,0 +1,14 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem } from '../lib/errors.ts'
+
+/** Closes a scope of routes to credentials without an organisation. */
+export default fp(
+  async (app: FastifyInstance) => {
+    app.addHook('preValidation', async ({ auth }) => {
+      if (auth?.org_id === null)
+        throw new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
+    })
+  },
+  { name: 'tenant', dependencies: ['auth'] },
+)
