@@ -70,6 +70,7 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
     clientErrorHandler: clientError,
     schemaController: { compilersFactory: { buildValidator: buildValidator as never } },
   }).withTypeProvider<TypeBoxTypeProvider>()
+  app.removeContentTypeParser('text/plain')
   app.decorate('config', config)
   app.decorate('release', version)
   app.decorate('lifecycle', { state: 'starting' })

@@ -27,8 +27,8 @@ export const Strict: typeof Type.Object = (properties, options) =>
 export const Uuid = (options: SchemaOptions = {}) =>
   Type.String({
     pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
-    minLength: 36,
     maxLength: 36,
+    description: 'UUID',
     ...options,
   })
 

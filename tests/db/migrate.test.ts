@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import postgres from 'postgres'
 import { describe, expect } from 'vitest'
 import { migrate, migrationLock, migrationStates, readMigrations, rollback } from '../../src/db/migrate.ts'
-import { catalog, test, withUrl, write } from '../helpers/scratch.ts'
+import { catalog, test, write } from '../helpers/scratch.ts'
+import { withUrl } from '../helpers/url.ts'
 
 const two = {
   '0000_one.sql': 'create table one (id int);',

@@ -69,19 +69,22 @@ describe('a backend killed inside a transaction', () => {
   test('lets no statement through in whatever tick the connection closes', async ({ open, admin, table }) => {
     const pool = open()
     const outcomes: ('done' | 'rejected')[] = []
+    const statements: Promise<unknown>[] = []
     await expectUnavailable(
       pool.transaction(async (_, sql) => {
         const killed = kill(admin, await pidOf(sql))
         for (let id = 0; outcomes.filter((one) => one === 'rejected').length < 50; id++) {
-          void sql`insert into ${sql(table)} values (${id})`.then(
+          const statement = sql`insert into ${sql(table)} values (${id})`.then(
             () => outcomes.push('done'),
             () => outcomes.push('rejected'),
           )
+          statements.push(statement)
           await tick()
         }
         await killed
       }),
     )
+    await Promise.all(statements)
     expect(outcomes.lastIndexOf('done')).toBeLessThan(outcomes.indexOf('rejected'))
     expect(await idsIn(admin, table)).toEqual([])
   })

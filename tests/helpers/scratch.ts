@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { test as base } from 'vitest'
 import { databaseUrl } from './database.ts'
+import { withUrl } from './url.ts'
 
 type Scratch = {
   /** An empty database of this test's own, as its URL and as a connection of its owner. */
@@ -38,11 +39,6 @@ export const test = base.extend<Scratch>({
     await rm(folder, { recursive: true })
   },
 })
-
-/** The same URL with some of its parts replaced. */
-export function withUrl(url: string, parts: Partial<Pick<URL, 'pathname' | 'username' | 'password'>>): string {
-  return Object.assign(new URL(url), parts).href
-}
 
 /** Writes files such as `0000_one.sql` into the folder. */
 export async function write(folder: string, files: Record<string, string>): Promise<void> {
