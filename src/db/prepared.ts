@@ -2,7 +2,7 @@ import type { Db } from './client.ts'
 
 const statements = new WeakMap<object, Map<string, unknown>>()
 
-/** A list has a shape for each set of filters; past this many a new one is sent unprepared, so that none can flood the server. */
+/** A list has a shape for each set of filters; past this many a new one is sent unprepared, or they could flood the server. */
 const shapesMax = 500
 
 /**
@@ -11,8 +11,8 @@ const shapesMax = 500
  * @param build ends in `.prepare(name)`; the name is empty where preparing stopped being worth it
  */
 export function prepared<P>(db: Db, name: string, build: (db: Db, name: string) => P): P {
-  let known = statements.get(db)
-  if (!known) statements.set(db, (known = new Map()))
+  const known = statements.get(db) ?? new Map<string, unknown>()
+  statements.set(db, known)
   const found = known.get(name)
   if (found !== undefined) return found as P
   if (known.size >= shapesMax) return build(db, undefined as unknown as string)

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem, problems } from '../lib/errors.ts'
@@ -65,7 +66,12 @@ function document(route: RouteOptions) {
   if (schema.body) codes.add(413).add(415)
   if (route.method === 'POST') codes.add(409).add(422)
   if (route.method === 'PATCH' || route.method === 'DELETE') codes.add(409).add(412)
-  const response: Record<string, unknown> = { ...schema.response }
+  const response: Record<string, unknown> = Object.fromEntries(
+    Object.entries(schema.response ?? {}).map(([code, answer]) => [
+      code,
+      { 'x-response-description': STATUS_CODES[code], ...(answer as object) },
+    ]),
+  )
   for (const code of codes) response[code] ??= problemResponse(code)
   schema.response = response
   schema.security = config.public ? [] : [{ bearer: [] }]

@@ -5,13 +5,6 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Which area of the product the route belongs to. */
-    tag?: string
-  }
-}
-
 const title = 'Tenon API'
 const documentPath = '/api/v1/openapi.json'
 
@@ -67,7 +60,7 @@ export default fp(
     })
     await app.register(swaggerUi, {
       routePrefix: '/docs',
-      uiConfig: { url: documentPath, deepLinking: true, persistAuthorization: true, docExpansion: 'none' },
+      uiConfig: { deepLinking: true, persistAuthorization: true, docExpansion: 'none', layout: 'BaseLayout' },
       uiHooks: {
         onRequest: async (_request, reply) => {
           if (app.config.http.cspMode !== 'disabled') reply.header('content-security-policy', pagePolicy)

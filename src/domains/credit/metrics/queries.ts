@@ -29,7 +29,8 @@ export async function portfolioMetrics(scope: TenantScope, portfolioId: string):
   const rows = await scope.db.execute<Totals>(sql`
     with book as (
       select status, original_principal, coalesce(balance, 0) as balance, interest_rate, charged_off_amount, recovered_amount,
-        greatest(0, extract(year from ${remaining}) * 12 + extract(month from ${remaining})) as remaining_months,
+        case when matures_on is not null
+          then greatest(0, extract(year from ${remaining}) * 12 + extract(month from ${remaining})) end as remaining_months,
         status = any(string_to_array(${statuses.join(',')}, ',')) or coalesce(days_past_due >= ${days_past_due_min}::int, false) as defaulted
       from ${loans} where ${and(owned(loans, scope), eq(loans.portfolio_id, portfolioId))}
     ), statuses as (
