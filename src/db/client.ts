@@ -29,7 +29,8 @@ export type Pool = {
   db: Db
   /**
    * Runs `run` in one transaction, committed when it resolves and rolled back when it rejects. The handles serve this
-   * transaction only: once it has ended, or its connection is lost, their statements reject.
+   * transaction only: once it has ended, or its connection is lost, their statements reject. A lost connection rejects
+   * the transaction at once, even while `run` waits for something else.
    */
   transaction<T>(run: (db: Db, sql: TransactionSql) => Promise<T>): Promise<T>
   /** Lets running statements end, for five seconds at most, and closes every connection. */

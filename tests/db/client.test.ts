@@ -1,4 +1,5 @@
-import { eq } from 'drizzle-orm'
+import { randomBytes } from 'node:crypto'
+import { eq, getTableName } from 'drizzle-orm'
 import { bigint, date, integer, jsonb, numeric, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 import { describe, expect } from 'vitest'
 import { isUnavailable } from '../../src/db/client.ts'
@@ -31,9 +32,9 @@ const row = {
   days: ['2024-02-29', '1999-12-31'],
 }
 
-const test = base.extend<{ table: ReturnType<typeof samples>; name: string }>({
-  name: async ({ task }, use) => use(`client_${process.pid}_${task.id}`),
-  table: async ({ admin, name }, use) => {
+const test = base.extend<{ table: ReturnType<typeof samples> }>({
+  table: async ({ admin }, use) => {
+    const name = `client_${randomBytes(6).toString('hex')}`
     await admin.sql`create table ${admin.sql(name)} (
       id int primary key, at timestamptz(3), day date, amount numeric(20, 4), count bigint, data jsonb,
       words text[], keys uuid[], edges int[], days date[])`
@@ -43,35 +44,35 @@ const test = base.extend<{ table: ReturnType<typeof samples>; name: string }>({
 })
 
 describe('a row', () => {
-  test('written by Drizzle reads the same through Drizzle and as raw SQL', async ({ open, table, name }) => {
+  test('written by Drizzle reads the same through Drizzle and as raw SQL', async ({ open, table }) => {
     const { sql, db } = open()
     await db.insert(table).values(row)
     expect(await db.select().from(table)).toEqual([row])
-    expect([...(await sql`select * from ${sql(name)}`)]).toEqual([row])
+    expect([...(await sql`select * from ${sql(getTableName(table))}`)]).toEqual([row])
     const byId = db.select().from(table).where(eq(table.at, row.at)).prepare('by_time')
     for (let time = 0; time < 2; time++) expect(await byId.execute()).toEqual([row])
   })
 
-  test('written by raw SQL reads the same through Drizzle and as raw SQL', async ({ open, table, name }) => {
+  test('written by raw SQL reads the same through Drizzle and as raw SQL', async ({ open, table }) => {
     const { sql, db } = open()
     // Twice, for the first time the driver asks for the types of the parameters and then it knows them.
     for (const id of [1, 2])
       await sql`
-        insert into ${sql(name)} values (${id}, ${row.at}, ${row.day}, ${row.amount}, ${row.count}, ${sql.json(row.data)},
+        insert into ${sql(getTableName(table))} values (${id}, ${row.at}, ${row.day}, ${row.amount}, ${row.count}, ${sql.json(row.data)},
           ${row.words}, ${row.keys}, ${row.edges}, ${row.days})`
     expect(await db.select().from(table)).toEqual([row, { ...row, id: 2 }])
-    expect([...(await sql`select * from ${sql(name)} order by id`)]).toEqual([row, { ...row, id: 2 }])
+    expect([...(await sql`select * from ${sql(getTableName(table))} order by id`)]).toEqual([row, { ...row, id: 2 }])
   })
 
-  test('of nothing but nulls stays so', async ({ open, table, name }) => {
+  test('of nothing but nulls stays so', async ({ open, table }) => {
     const { sql, db } = open()
     const nulls = { ...Object.fromEntries(Object.keys(row).map((key) => [key, null])), id: 1 }
     await db.insert(table).values({ id: 1 })
     expect(await db.select().from(table)).toEqual([nulls])
-    expect([...(await sql`select * from ${sql(name)}`)]).toEqual([nulls])
+    expect([...(await sql`select * from ${sql(getTableName(table))}`)]).toEqual([nulls])
   })
 
-  test('is written in bulk by unnest, nulls included', async ({ open, table, name }) => {
+  test('is written in bulk by unnest, nulls included', async ({ open, table }) => {
     const { sql, db } = open()
     const rows = Array.from({ length: 1_000 }, (_, id) => ({
       ...{ id, at: id % 3 ? row.at : null, day: id % 5 ? row.day : null, amount: id % 7 ? '1.5000' : null },
@@ -79,7 +80,7 @@ describe('a row', () => {
     }))
     const column = <K extends keyof (typeof rows)[0]>(key: K) => rows.map((one) => one[key])
     await sql`
-      insert into ${sql(name)} (id, at, day, amount, count, data)
+      insert into ${sql(getTableName(table))} (id, at, day, amount, count, data)
       select * from unnest(${column('id')}::int[], ${column('at')}::timestamptz[], ${column('day')}::date[],
         ${column('amount')}::numeric[], ${column('count')}::bigint[], ${column('data') as never}::jsonb[])`
     expect(await db.select().from(table).orderBy(table.id)).toEqual(rows)

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setImmediate as tick } from 'node:timers/promises'
 import { test as base, expect } from 'vitest'
 import { createPool, isUnavailable, type Pool, type PoolOptions, type TransactionSql } from '../../src/db/client.ts'
@@ -13,8 +14,6 @@ type Fixtures = {
   /** What would have ended the process; checked after each test. */
   uncaught: unknown[]
 }
-
-let tables = 0
 
 export const test = base.extend<Fixtures>({
   uncaught: [
@@ -44,7 +43,7 @@ export const test = base.extend<Fixtures>({
   },
   admin: async ({ open }, use) => use(open({ name: 'admin', max: 2 })),
   table: async ({ admin }, use) => {
-    const table = `pools_${process.pid}_${tables++}`
+    const table = `pools_${randomBytes(6).toString('hex')}`
     await admin.sql`create table ${admin.sql(table)} (id int, body text, unique (id) deferrable)`
     await use(table)
     await admin.sql`drop table ${admin.sql(table)}`
