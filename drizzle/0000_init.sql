@@ -146,6 +146,7 @@ CREATE TABLE "imports" (
 	"sha256" text,
 	"principal" text NOT NULL,
 	"idempotency_key" text,
+	"request_hash" text NOT NULL,
 	"created_by" uuid,
 	"started_at" timestamp(3) with time zone DEFAULT now() NOT NULL,
 	"finished_at" timestamp(3) with time zone,

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
+import ipaddr from 'ipaddr.js'
 import { StringEnum } from './lib/schema.ts'
 
 /** Every domain that `DOMAINS` can leave out; identity, organizations and audit are always there. */
@@ -94,14 +95,19 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env, overrides: R
   } catch (error) {
     throw new ConfigError(describe(error))
   }
-  return Object.freeze(build(values))
+  return deepFreeze(build(values))
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
+  return Object.freeze(value)
 }
 
 function build(env: Static<typeof Environment>) {
   const production = env.NODE_ENV === 'production' || env.NODE_ENV === 'staging'
   const dataDir = resolve(env.DATA_DIR)
   const secrets = production ? productionSecrets(env) : developmentSecrets(env, dataDir)
-  const trustedProxies = list(env.TRUSTED_PROXIES)
+  const trustedProxies = proxiesOf(env.TRUSTED_PROXIES)
   return {
     environment: env.NODE_ENV,
     production,
@@ -228,6 +234,19 @@ function domainsOf(value: string): ReadonlySet<string> {
     if (!(optionalDomains as readonly string[]).includes(name))
       throw new ConfigError(`DOMAINS names an unknown domain "${name}"; known are: ${optionalDomains.join(', ')}.`)
   return new Set(names)
+}
+
+/** The names that stand for networks in Fastify's `trustProxy`. */
+const namedNetworks = ['loopback', 'linklocal', 'uniquelocal']
+
+function proxiesOf(value: string): string[] {
+  const proxies = list(value)
+  for (const proxy of proxies)
+    if (!namedNetworks.includes(proxy) && !ipaddr.isValid(proxy) && !ipaddr.isValidCIDR(proxy))
+      throw new ConfigError(
+        `TRUSTED_PROXIES names "${proxy}"; give addresses, networks such as 10.0.0.0/8, or loopback.`,
+      )
+  return proxies
 }
 
 const list = (value: string) =>

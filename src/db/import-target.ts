@@ -15,12 +15,14 @@ export type ImportTarget = {
   permission: string
   /** The wire model of one row without its parent: the same fields and rules as the resource's POST. */
   row: TObject
-  /** The table; its columns bear the fields' names. */
+  /** The table; its columns bear the fields' names, and it has `import_id`, `version` and `updated_at`. */
   table: TenantTable
   /** Where the rows belong; `column` of `table` refers to it. */
   parent: { table: TenantTable; column: string }
   /** The field that is unique in its parent, on which an upsert matches. */
   key: string
+  /** The fields that {@link derive} may fill. */
+  derived: readonly string[]
   /** Fills what a row leaves out but implies, in place. */
   derive: (row: Record<string, unknown>) => void
 }

@@ -1,7 +1,16 @@
 import { and, asc, desc, type InferSelectModel, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
-import { cursorBinding, decodeCursor, encodeCursor, type Page, type PageQuery, type Position } from '../lib/page.ts'
+import {
+  cursorBinding,
+  decodeCursor,
+  encodeCursor,
+  invalidCursor,
+  type Page,
+  type PageQuery,
+  type Position,
+} from '../lib/page.ts'
 import type { Db } from './client.ts'
+import { databaseError } from './errors.ts'
 import { prepared } from './prepared.ts'
 import { owned, type TenantScope } from './scope.ts'
 
@@ -43,6 +52,9 @@ export const compare =
   (value) =>
     sql`${column} ${sql.raw(operator)} ${value}::${sql.raw(column.getSQLType())}`
 
+/** SQLSTATE class of values that a type cannot hold: a cursor that was tampered with. */
+const dataException = '22'
+
 /**
  * One page of this tenant's rows: keyset paging, so the ten-thousandth page costs what the first does.
  * Ties are broken by id; nulls of a nullable sort column come last.
@@ -75,12 +87,17 @@ export async function listPage<T extends TenantTable, Row = InferSelectModel<T>>
       .limit(sql.placeholder('limit'))
       .prepare(name)
   })
-  const rows = (await statement.execute({
-    ...values,
-    org_id: scope.org_id,
-    limit: limit + 1,
-    ...(position && { _value: position.value, _id: position.id }),
-  })) as Row[]
+  const rows = (await statement
+    .execute({
+      ...values,
+      org_id: scope.org_id,
+      limit: limit + 1,
+      ...(position && { _value: position.value, _id: position.id }),
+    })
+    .catch((error: unknown) => {
+      const unreadable = position !== undefined && databaseError(error)?.code.startsWith(dataException)
+      throw unreadable ? invalidCursor(error) : error
+    })) as Row[]
   const data = rows.slice(0, limit)
   const last = data.at(-1) as Record<string, unknown> | undefined
   const more = rows.length > limit && last !== undefined

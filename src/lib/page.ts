@@ -67,7 +67,7 @@ export function decodeCursor(binding: string, cursor: string): Position {
   throw invalidCursor()
 }
 
-const invalidCursor = (cause?: unknown) =>
+export const invalidCursor = (cause?: unknown) =>
   new Problem(
     'invalid_cursor',
     'The cursor is not one this list gave for the same sort and filters; start without it.',

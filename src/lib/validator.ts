@@ -24,7 +24,8 @@ export const strictAjv = () => {
  */
 export function buildValidator(externalSchemas: Record<string, object>) {
   const strict = strictAjv()
-  const coercing = new Ajv({ ...shared, coerceTypes: true })
+  // Ajv coerces "1e999" to Infinity, and with strictNumbers it then skips the bounds.
+  const coercing = new Ajv({ ...shared, coerceTypes: true, strictNumbers: false })
   addFormats.default(coercing, ['date', 'date-time'])
   for (const schema of Object.values(externalSchemas)) {
     strict.addSchema(schema)

@@ -41,7 +41,7 @@ export default fp(
   async (app: FastifyInstance) => {
     const { auth } = app.config
     const { access } = app
-    const secrets = [auth.jwtSecret, auth.jwtSecretPrevious].filter((secret) => secret !== undefined)
+    const secrets = [...new Set([auth.jwtSecret, auth.jwtSecretPrevious ?? auth.jwtSecret])]
     const namespaces = new Map(secrets.map((secret, index) => [keyId(secret), index === 0 ? 'current' : 'previous']))
     for (const secret of secrets) {
       await app.register(jwt, {
@@ -58,7 +58,7 @@ export default fp(
           algorithms: ['HS256'],
           allowedIss: issuer,
           allowedAud: issuer,
-          requiredClaims: ['sub', 'sid', 'exp', 'jti'],
+          requiredClaims: ['iss', 'aud', 'sub', 'sid', 'exp', 'jti'],
         },
       })
     }

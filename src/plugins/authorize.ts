@@ -13,6 +13,8 @@ declare module 'fastify' {
     public?: true
     /** Works for users whose address is not verified yet. */
     unverified?: true
+    /** Statuses the route can answer a problem with, beyond those that follow from its guard and its schema. */
+    problems?: readonly number[]
   }
 }
 
@@ -24,7 +26,7 @@ export default fp(
   async (app: FastifyInstance) => {
     app.addHook('onRoute', (route) => {
       const config = route.config ?? {}
-      if (config.public === (config.permission !== undefined))
+      if ((config.public === true) === (config.permission !== undefined))
         throw new Error(`${route.method} ${route.url} must state either config.permission or config.public`)
       document(route)
       if (config.public) return
@@ -59,10 +61,11 @@ function document(route: RouteOptions) {
   const schema = route.schema as (Record<string, unknown> & { response?: Record<string, unknown> }) | undefined
   if (!schema || schema.hide) return
   const { config = {} } = route
-  const codes = new Set([429, 500, 503])
+  const codes = new Set([429, 500, 503, ...(config.problems ?? [])])
   if (schema.body || schema.querystring || schema.params || route.method === 'POST') codes.add(400)
-  if (schema.params) codes.add(404)
+  if (schema.params || (schema.body && !config.public)) codes.add(404)
   if (!config.public) codes.add(401).add(403)
+  if (!config.public && config.permission !== 'signed_in') codes.add(409)
   if (schema.body) codes.add(413).add(415)
   if (route.method === 'POST') codes.add(409).add(422)
   if (route.method === 'PATCH' || route.method === 'DELETE') codes.add(409).add(412)

@@ -48,9 +48,9 @@ export default fp(
   { name: 'errors' },
 )
 
-/** Answers for requests the router itself cannot read, such as a broken percent-encoding. */
+/** Answers for requests the router itself cannot read, such as a broken percent-encoding; no hook runs for them. */
 export const frameworkErrors = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
-  sendProblem(toProblem(error, request), request, reply)
+  sendProblem(toProblem(error, request), request, reply.headers(request.server.securityHeaders))
 
 /** Answers for bytes that are no HTTP request; there is no request object yet. */
 export function clientError(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -94,6 +94,7 @@ function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyRe
   }
   return reply
     .code(status)
+    .header('x-request-id', request.id)
     .type(problemType)
     .serializer((value: string) => value)
     .send(JSON.stringify(document))
@@ -187,6 +188,7 @@ function databaseProblem(error: Error): Problem | undefined {
     case '22003':
     case '22008':
     case '22021':
+    case '22P02':
     case '22P05':
       return new Problem('validation_failed', 'A value is out of range, or holds a character that cannot be stored.')
     default:

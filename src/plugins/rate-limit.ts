@@ -8,12 +8,14 @@ import { Problem } from '../lib/errors.ts'
 /** Callers counted at once; the library's default of 5,000 would forget active tenants. */
 const callersMax = 100_000
 
+/** A Redis that is away or hangs must not hold requests up: nothing is queued for it, and it has little time. */
+const redisOptions = { connectTimeout: 1_000, commandTimeout: 500, enableOfflineQueue: false }
+
 /** Limits each caller: a credential by itself, everybody else by address. Routes may state a stricter `config.rateLimit`. */
 export default fp(
   async (app: FastifyInstance) => {
     const { rateLimitMax, redisUrl } = app.config.http
-    const redis =
-      redisUrl === undefined ? undefined : new Redis(redisUrl, { connectTimeout: 1_000, maxRetriesPerRequest: 1 })
+    const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, redisOptions)
     redis?.on('error', (error) => app.log.warn({ err: error }, 'Redis is away: requests pass uncounted'))
     app.addHook('onClose', async () => redis?.disconnect())
     await app.register(rateLimit, {

@@ -4,6 +4,10 @@ import fp from 'fastify-plugin'
 import helmet, { type HelmetOptions } from 'helmet'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** What every answer carries. */
+    securityHeaders: Record<string, string>
+  }
   interface FastifyContextConfig {
     /** A Content-Security-Policy of the route's own, for the few that answer a page. */
     contentSecurityPolicy?: string
@@ -39,6 +43,7 @@ export default fp(
       crossOriginResourcePolicy: { policy: 'cross-origin' },
       frameguard: { action: 'deny' },
     })
+    app.decorate('securityHeaders', headers)
     app.addHook('onRequest', async (request, reply) => {
       reply.headers(headers)
       const { contentSecurityPolicy } = request.routeOptions.config

@@ -17,15 +17,25 @@ import { portfolios } from './credit.ts'
 /** One rejected cell or row: `line` is where its record starts in the file, the header being line 1. */
 export type ImportError = { line: number; column: string | null; code: string; value: string | null; message: string }
 
+/** Why an import loaded nothing. */
+export type ImportFailure = { code: string; detail: string }
+
+/** The words that an import's coded fields may hold. */
+export const importTerms = {
+  status: ['running', 'completed', 'failed', 'cancelled', 'rolled_back'],
+  mode: ['insert', 'upsert'],
+  on_error: ['abort', 'skip'],
+} as const
+
 export const imports = pgTable(
   'imports',
   {
     ...tenantKey(),
     portfolio_id: uuid().notNull(),
     target: text().notNull(),
-    status: text().notNull(),
-    mode: text().notNull(),
-    on_error: text().notNull(),
+    status: text({ enum: importTerms.status }).notNull(),
+    mode: text({ enum: importTerms.mode }).notNull(),
+    on_error: text({ enum: importTerms.on_error }).notNull(),
     dry_run: boolean().notNull(),
     mapping: jsonb().$type<Record<string, unknown>>(),
     file_name: text(),
@@ -37,10 +47,11 @@ export const imports = pgTable(
     unchanged: integer().notNull().default(0),
     rejected: integer().notNull().default(0),
     errors: jsonb().$type<ImportError[]>().notNull().default([]),
-    failure: jsonb().$type<{ code: string; detail: string }>(),
+    failure: jsonb().$type<ImportFailure>(),
     sha256: text(),
     principal: text().notNull(),
     idempotency_key: text(),
+    request_hash: text().notNull(),
     created_by: uuid(),
     started_at: instant().notNull().defaultNow(),
     finished_at: instant(),

@@ -65,6 +65,7 @@ export const loanTarget: ImportTarget = {
   table: loans,
   parent: { table: portfolios, column: 'portfolio_id' },
   key: 'loan_number',
+  derived: ['matures_on'],
   derive: (row) => void derive(row as LoanFields),
 }
 

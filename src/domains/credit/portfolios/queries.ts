@@ -5,7 +5,7 @@ import { compare, containsText, listPage } from '../../../db/list.ts'
 import { prepared } from '../../../db/prepared.ts'
 import { owned, type TenantScope } from '../../../db/scope.ts'
 import { type DefaultDefinition, loans, portfolios } from '../../../db/tables/credit.ts'
-import { notFound, oneOr404, Problem } from '../../../lib/errors.ts'
+import { invalidField, notFound, oneOr404, Problem } from '../../../lib/errors.ts'
 import type { PortfolioCreate, PortfolioQuery, PortfolioUpdate } from './schemas.ts'
 
 /** Default or charged off, or 90 days past due: the definition of the Basel framework and of EBA/GL/2016/07. */
@@ -44,16 +44,24 @@ export async function getPortfolio(scope: TenantScope, id: string) {
   return oneOr404(await statement.execute({ org_id: scope.org_id, id }))
 }
 
-export const createPortfolio = (scope: TenantScope, body: PortfolioCreate) =>
-  withConstraints(constraints, () =>
+export async function createPortfolio(scope: TenantScope, body: PortfolioCreate) {
+  checkEdges(body.bucket_edges)
+  return withConstraints(constraints, () =>
     insertAudited(scope, 'portfolio', portfolios, {
       ...body,
       default_definition: body.default_definition ?? defaultDefinition,
       bucket_edges: body.bucket_edges ?? bucketEdges,
     }),
   )
+}
+
+function checkEdges(edges: number[] = []) {
+  if (edges.some((edge, index) => edge < (edges[index - 1] ?? 0)))
+    throw invalidField('/body/bucket_edges', 'ascending', 'must ascend')
+}
 
 export async function updatePortfolio(scope: TenantScope, id: string, patch: PortfolioUpdate, version?: number) {
+  checkEdges(patch.bucket_edges)
   const made = await withConstraints(constraints, () =>
     updateAudited(scope, 'portfolio', portfolios, id, patch, version),
   )

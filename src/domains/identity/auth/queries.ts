@@ -58,6 +58,8 @@ type NewAccount = { email: string; username: string | null; full_name: string | 
 export const register = (scope: TenantScope, account: NewAccount, organizationName: string): Promise<User> =>
   withConstraints({ users_email: emailTaken, users_username: usernameTaken }, () =>
     scope.db.transaction(async (db) => {
+      // First, so that the answer to a taken username tells nothing of the address.
+      if (account.username !== null && (await findAccount(db, account.username))) throw usernameTaken()
       const [user] = await db
         .insert(users)
         .values({ id: uuidv7(), ...account })

@@ -60,7 +60,7 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/auth/register',
     {
-      config: { public: true, rateLimit },
+      config: { public: true, rateLimit, problems: [403] },
       schema: {
         operationId: 'register',
         summary: 'Create an account and its organisation',
@@ -92,7 +92,7 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/auth/login',
     {
-      config: { public: true, rateLimit },
+      config: { public: true, rateLimit, problems: [401] },
       schema: {
         operationId: 'login',
         summary: 'Sign in with username or e-mail and password',
@@ -129,7 +129,7 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/auth/refresh',
     {
-      config: { public: true, rateLimit },
+      config: { public: true, rateLimit, problems: [401] },
       schema: {
         operationId: 'refresh',
         summary: 'Exchange a refresh token for new tokens',

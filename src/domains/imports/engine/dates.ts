@@ -29,7 +29,9 @@ export type ReadDate = (text: string) => string | undefined
  */
 export function compileDateFormat(format: string): ReadDate | undefined {
   const tokens = format.match(/Y+|M+|D+|[-/., ]|./gs) ?? []
-  const compiled = tokens.map((token): Step | undefined => (/^[-/., ]$/.test(token) ? { literal: token } : steps[token]))
+  const compiled = tokens.map((token): Step | undefined =>
+    /^[-/., ]$/.test(token) ? { literal: token } : steps[token],
+  )
   if (!isComplete(compiled)) return undefined
   const ambiguous = compiled.some((step, at) => {
     const next = compiled[at + 1]
@@ -62,7 +64,8 @@ function readDate(compiled: Step[], text: string): string | undefined {
     }
   }
   const { year, month, day } = found
-  if (at !== text.length || year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined
+  if (at !== text.length || year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month))
+    return undefined
   return `${String(year).padStart(4, '0')}-${month < 10 ? '0' : ''}${month}-${day < 10 ? '0' : ''}${day}`
 }
 

@@ -12,7 +12,7 @@ export type Decode = (bytes: Uint8Array, last: boolean) => string
  * @param encoding as the client says; without it a byte order mark decides, and then UTF-8
  */
 export function createDecoder(encoding?: Encoding): Decode {
-  let decoder: TextDecoder | undefined
+  let decoder: InstanceType<typeof TextDecoder> | undefined
   return (bytes, last) => {
     decoder ??= new TextDecoder(labels[encoding ?? (startsUtf16(bytes) ? 'utf-16le' : 'utf-8')])
     return decoder.decode(bytes, { stream: !last })

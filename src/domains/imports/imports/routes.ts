@@ -1,4 +1,179 @@
+import { Readable } from 'node:stream'
+import multipart from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ImportTarget } from '../../../db/import-target.ts'
+import { csvRecord } from '../../../lib/csv.ts'
+import { Problem } from '../../../lib/errors.ts'
+import { Limiter } from '../../../lib/limiter.ts'
+import { sendPage } from '../../../lib/reply.ts'
+import { IdParams, ref } from '../../../lib/schema.ts'
+import { buildValidator } from '../../../lib/validator.ts'
+import { errorsColumn } from '../engine/header.ts'
+import { runImport } from '../engine/run.ts'
+import { prepareTarget, type Target } from '../engine/target.ts'
+import { openUpload } from '../engine/upload.ts'
+import { failInterrupted, getImport, holdParent, type ImportRow, listImports, rejectsOf } from './queries.ts'
+import { presentImport } from './rules.ts'
+import { Import, ImportError, ImportForm, ImportMapping, ImportPage, ImportQuery } from './schemas.ts'
 
-export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = async () => {}
+const tags = ['imports']
+const read = { permission: 'credit:read' }
+const sweepEveryMs = 60_000
+const lingerMs = 10_000
+/** How much longer than the upload's own deadline the framework waits for the handler. */
+const handlerSlackMs = 60_000
+
+/** Loading CSV into the resources that `targets` describe, one route each, and the imports that came of it. */
+export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = async (app, { targets }) => {
+  for (const model of [ImportMapping, ImportError, Import, ImportPage, ImportForm]) app.addSchema(model)
+  await app.register(multipart)
+  sweepInterrupted(app)
+  const { concurrency } = app.config.imports
+  const slots = new Limiter(concurrency, 0, () => {
+    const detail = `${concurrency} imports are running, and no more run at once; try again in a moment.`
+    return new Problem('busy', detail, { retryAfterS: 5 })
+  })
+  for (const target of targets) addImportRoute(app, prepareTarget(target), slots)
+
+  app.get(
+    '/imports',
+    {
+      config: read,
+      schema: {
+        operationId: 'listImports',
+        summary: 'List imports',
+        tags,
+        querystring: ImportQuery,
+        response: { 200: ref(ImportPage) },
+      },
+    },
+    async (request, reply) => {
+      const page = await listImports(request.scope, request.query)
+      return sendPage(request, reply, { ...page, data: page.data.map((row) => presentImport(row)) })
+    },
+  )
+
+  app.get(
+    '/imports/:id',
+    {
+      config: read,
+      schema: {
+        operationId: 'getImport',
+        summary: 'Get an import, also while it runs',
+        tags,
+        params: IdParams,
+        response: { 200: ref(Import) },
+      },
+    },
+    async (request) => presentImport(await getImport(request.scope, request.params.id)),
+  )
+
+  app.get(
+    '/imports/:id/rejects',
+    {
+      config: { ...read, contentSecurityPolicy: 'sandbox' },
+      schema: {
+        operationId: 'getImportRejects',
+        summary: 'Download the rejected rows, to be corrected and sent again',
+        description: `UTF-8 with commas: the columns of the file, and \`${errorsColumn}\`, which an import ignores.`,
+        tags,
+        params: IdParams,
+        response: {
+          200: { description: 'The rejected rows', content: { 'text/csv': { schema: { type: 'string' } } } },
+        },
+      },
+    },
+    async (request, reply) => {
+      const row = await getImport(request.scope, request.params.id)
+      return reply
+        .type('text/csv; charset=utf-8')
+        .header('content-disposition', `attachment; filename="import-${row.id}-rejects.csv"`)
+        .send(Readable.from(rejectsCsv(request.scope, row)))
+    },
+  )
+}
+
+async function* rejectsCsv(scope: FastifyRequest['scope'], { id, header }: ImportRow): AsyncGenerator<string> {
+  yield csvRecord([...(header ?? []), errorsColumn])
+  for await (const rejects of rejectsOf(scope, id))
+    yield rejects.map(({ cells, errors }) => csvRecord([...pad(cells, header?.length ?? 0), errors])).join('')
+}
+
+/** A row that was too short still has its errors in the last column. */
+const pad = (cells: string[], width: number) => [...cells, ...Array<string>(Math.max(0, width - cells.length)).fill('')]
+
+function addImportRoute(app: FastifyInstance, target: Target, slots: Limiter) {
+  const { maxBytes, idleTimeoutS, deadlineS } = app.config.imports
+  const limits = { bytesMax: maxBytes, idleMs: idleTimeoutS * 1_000, deadlineMs: deadlineS * 1_000 }
+  const strict = buildValidator({})
+  app.post<{ Params: { id: string } }>(
+    target.path,
+    {
+      config: { permission: target.permission },
+      handlerTimeout: limits.deadlineMs + handlerSlackMs,
+      // The body's schema is there for the documentation: the form is read as it arrives.
+      validatorCompiler: (part) => (part.httpPart === 'body' ? () => true : strict(part)),
+      preParsing: async ({ headers }) => {
+        if (!/^multipart\/form-data\b/i.test(headers['content-type'] ?? ''))
+          throw new Problem('unsupported_media_type', 'Send the file as multipart/form-data.')
+      },
+      onResponse: discardRest,
+      schema: {
+        operationId: `import${target.name[0]?.toUpperCase()}${target.name.slice(1)}`,
+        summary: `Import ${target.name} from a CSV file`,
+        description:
+          'The answer comes when the file has been read and loaded: 201, or 200 for a dry run. All rows are loaded or none, except those that on_error=skip leaves out. Watch it at GET /imports/{id}.',
+        tags,
+        consumes: ['multipart/form-data'],
+        params: IdParams,
+        body: ref(ImportForm),
+        response: { 200: ref(Import), 201: ref(Import) },
+      },
+    },
+    async (request, reply) => {
+      const row = await slots.run(() => receive(app, request, target, limits))
+      reply.code(row.dry_run ? 200 : 201).header('location', `/api/v1/imports/${row.id}`)
+      return presentImport(row)
+    },
+  )
+}
+
+async function receive(
+  { pools }: FastifyInstance,
+  request: FastifyRequest<{ Params: { id: string } }>,
+  target: Target,
+  limits: Parameters<typeof openUpload>[2],
+): Promise<ImportRow> {
+  const { scope, headers } = request
+  const parentId = request.params.id
+  const key = headers['idempotency-key']
+  if (key !== undefined && (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)))
+    throw new Problem('invalid_idempotency_key', 'Idempotency-Key must be 1 to 255 visible ASCII characters.')
+  await holdParent(scope, target, parentId)
+  const upload = await openUpload(request, target, limits)
+  try {
+    return await runImport({ pools, scope, target, parentId, idempotencyKey: key, upload })
+  } finally {
+    upload.close()
+  }
+}
+
+/** Reads and drops what the client still sends after its answer, for a while, so that it gets to reading the answer. */
+async function discardRest({ raw }: FastifyRequest): Promise<void> {
+  if (raw.complete || raw.destroyed) return
+  raw.unpipe()
+  raw.resume()
+  const timer = setTimeout(() => raw.destroy(), lingerMs)
+  raw.once('close', () => clearTimeout(timer))
+}
+
+/** Imports whose process died show it when they are read; this is for those that nobody reads. */
+function sweepInterrupted(app: FastifyInstance) {
+  const timer = setInterval(() => {
+    if (app.lifecycle.state !== 'ready') return
+    failInterrupted(app.pools.requests.db).catch((error) => app.log.warn({ err: error }, 'imports not swept'))
+  }, sweepEveryMs)
+  timer.unref()
+  app.addHook('onClose', async () => clearInterval(timer))
+}

@@ -62,7 +62,7 @@ const granted: Record<BuiltInRole, readonly Permission[]> = {
 
 /** The union of what several roles grant; an unknown role grants nothing. */
 export const permissionsOf = (roles: readonly string[]): ReadonlySet<string> =>
-  new Set(roles.flatMap((role) => granted[role as BuiltInRole] ?? []))
+  new Set(roles.flatMap((role) => (Object.hasOwn(granted, role) ? granted[role as BuiltInRole] : [])))
 
 /** Only an owner makes another owner; whoever manages members gives every other role. */
 export const mayAssign = (actorRoles: readonly string[], role: BuiltInRole): boolean =>

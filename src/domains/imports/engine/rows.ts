@@ -1,0 +1,110 @@
+import type { ErrorObject } from 'ajv'
+import { cleanCell } from './header.ts'
+import type { Plan, Source } from './mapping.ts'
+import type { Target, Value } from './target.ts'
+
+/** A row of the target's fields, as its POST takes it; a field without a value is undefined. */
+export type Row = Record<string, unknown>
+
+/** What is wrong with one cell, or with the whole row where `column` is null. */
+export type CellError = { column: string | null; code: string; value: string | null; message: string }
+
+/** Turns records into rows: the row, or everything that is wrong with it. */
+export type ReadRow = (
+  cells: string[],
+  suspect: boolean,
+) => { row: Row; errors?: undefined } | { row?: undefined; errors: CellError[] }
+
+export function createRowReader({ sources, attributes }: Plan, target: Target): ReadRow {
+  const { validate, derive, derived } = target
+
+  const attributesOf = (cells: string[]) => {
+    const found: Record<string, string> = Object.create(null)
+    for (const { name, at } of attributes) {
+      const text = cleanCell(cells[at] as string)
+      if (text !== '') found[name] = text
+    }
+    return found
+  }
+
+  /** One error a column: what could not be read is not judged again. */
+  const withRefusals = (errors: CellError[], refusals: ErrorObject[], cells: string[]) => {
+    const byColumn = new Map(errors.map((error) => [error.column, error]))
+    for (const refusal of refusals) {
+      const error = describe(refusal, cells, sources, target)
+      if (!byColumn.has(error.column)) byColumn.set(error.column, error)
+    }
+    return [...byColumn.values()]
+  }
+
+  return (cells, suspect) => {
+    const row: Row = {}
+    let errors: CellError[] | undefined
+    for (const source of sources) {
+      const value = readCell(source, cells)
+      if (value === unreadable) errors = [...(errors ?? []), { ...source.refusal, ...whereOf(source, cells) }]
+      row[source.field] = value === unreadable ? undefined : value
+    }
+    if (attributes.length > 0) row.attributes = attributesOf(cells)
+    if (suspect) errors = [...unstorable([...sources, ...attributes], cells), ...(errors ?? [])]
+    if (!validate(row)) errors = withRefusals(errors ?? [], validate.errors ?? [], cells)
+    if (errors !== undefined && errors.length > 0) return { errors }
+    for (const field of derived) row[field] ??= undefined
+    derive(row)
+    return { row }
+  }
+}
+
+const unreadable = Symbol('unreadable')
+
+function readCell({ at, constant, fallback, values, read }: Source, cells: string[]): Value | typeof unreadable {
+  if (at === -1) return constant
+  const text = cleanCell(cells[at] as string)
+  if (text === '') return fallback
+  if (values?.has(text)) return values.get(text)
+  if (read === undefined) return text
+  const value = read(text)
+  return value === undefined ? unreadable : value
+}
+
+const whereOf = ({ column, at, constant }: Pick<Source, 'column' | 'at' | 'constant'>, cells: string[]) => ({
+  column,
+  value: at === -1 ? String(constant) : excerpt(cells[at] as string),
+})
+
+const excerpt = (cell: string): string | null => printable(cleanCell(cell).slice(0, 200)) || null
+
+/** Text as Postgres can store it. */
+export const printable = (text: string): string => text.replaceAll('\u0000', '\uFFFD').toWellFormed()
+
+/** Cells with characters that are nothing: NUL, and what the encoding could not read. */
+function unstorable(columns: { at: number; column?: string | null; name?: string }[], cells: string[]): CellError[] {
+  return columns.flatMap(({ at, column, name }) => {
+    const cell = cells[at] ?? ''
+    const where = { column: column ?? name ?? null, value: excerpt(cell) }
+    if (cell.includes('\u0000')) return [{ ...where, code: 'invalid_character', message: 'holds a NUL character' }]
+    if (cell.includes('\uFFFD'))
+      return [{ ...where, code: 'invalid_encoding', message: 'holds bytes that the encoding does not allow' }]
+    return []
+  })
+}
+
+/** A refusal of the schema, in terms of the file. */
+function describe(error: ErrorObject, cells: string[], sources: Source[], target: Target): CellError {
+  const { instancePath, keyword, params } = error
+  const [field, attribute] =
+    keyword === 'required' ? [String(params.missingProperty)] : instancePath.slice(1).split('/').map(unescapePointer)
+  const source = sources.find((one) => one.field === field)
+  const where = source ? whereOf(source, cells) : { column: attribute ?? null, value: null }
+  const code = keyword.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  return { ...where, code, message: messageOf(error, target.fields.get(field ?? '')?.description) }
+}
+
+const unescapePointer = (text: string) => text.replaceAll('~1', '/').replaceAll('~0', '~')
+
+function messageOf({ keyword, params, message = 'is invalid' }: ErrorObject, description: string | undefined): string {
+  if (keyword === 'required') return 'is required'
+  if (keyword === 'enum') return `must be one of ${(params.allowedValues as unknown[]).filter(Boolean).join(', ')}`
+  if (keyword === 'pattern' && description !== undefined) return `must be a ${description}`
+  return message
+}

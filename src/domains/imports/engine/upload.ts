@@ -1,0 +1,152 @@
+import type { MultipartFile } from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
+import { invalidField, Problem } from '../../../lib/errors.ts'
+import { type Options, optionDefaults, readField } from './form.ts'
+import type { Target } from './target.ts'
+
+/** `idleMs`: how long the client may send nothing; `deadlineMs`: how long the whole upload may take. */
+export type UploadLimits = { bytesMax: number; idleMs: number; deadlineMs: number }
+
+const partLimits = { fieldNameSize: 100, fieldSize: 262_144, fields: 20, files: 2, parts: 22, headerPairs: 20 }
+
+/** A multipart body on its way in: the options have arrived, the file follows. */
+export type Upload = {
+  options: Options
+  fileName: string | null
+  /**
+   * The file, as it arrives; reading slowly slows the client down. It ends when the form has ended well.
+   * @throws Problem `upload_incomplete`, `request_timeout`, `payload_too_large`, or what is wrong with the form
+   */
+  file: AsyncIterable<Buffer>
+  /** Stops the clocks, and reading. */
+  close(): void
+}
+
+/** @throws Problem that names the field which is wrong, or a limit that was exceeded */
+export async function openUpload(request: FastifyRequest, target: Target, limits: UploadLimits): Promise<Upload> {
+  let file: MultipartFile | undefined
+  const guard = guardBody(request, limits, (problem) => file?.file.destroy(problem))
+  const parts = request.parts({ limits: { ...partLimits, fileSize: Number.POSITIVE_INFINITY } })
+  const nextPart = () => guard.waiting(parts.next())
+  try {
+    const found = await readFields(nextPart, target)
+    const { file: part } = found
+    file = part
+    return {
+      options: found.options,
+      fileName:
+        file.filename === undefined ? null : file.filename.replaceAll('\u0000', '').slice(0, 255).toWellFormed(),
+      file: fileOf(part, nextPart, guard),
+      close: () => {
+        guard.close()
+        part.file.destroy()
+      },
+    }
+  } catch (error) {
+    guard.close()
+    throw asProblem(error)
+  }
+}
+
+type NextPart = () => Promise<IteratorResult<Awaited<ReturnType<ReturnType<FastifyRequest['parts']>['next']>>['value']>>
+
+async function readFields(nextPart: NextPart, target: Target): Promise<{ options: Options; file: MultipartFile }> {
+  const options: Options = { ...optionDefaults }
+  const seen = new Set<string>()
+  for (;;) {
+    const { value: part, done } = await nextPart()
+    if (done) throw invalidField('/body/file', 'required', 'is required')
+    const name = String(part.fieldname)
+    if (part.type === 'file') {
+      if (name !== 'file') throw invalidField(`/body/${name.slice(0, 100)}`, 'unknown_field', 'is not a known file')
+      return { options, file: part }
+    }
+    if (part.fieldnameTruncated || part.valueTruncated)
+      throw invalidField(`/body/${name.slice(0, 100)}`, 'max_length', 'is too long')
+    if (seen.has(name)) throw invalidField(`/body/${name}`, 'repeated', 'is there twice')
+    seen.add(name)
+    Object.assign(options, readField(name, part.value, target))
+  }
+}
+
+async function* fileOf({ file }: MultipartFile, nextPart: NextPart, guard: Guard): AsyncGenerator<Buffer> {
+  const chunks = file[Symbol.asyncIterator]()
+  try {
+    for (let next = await guard.waiting(chunks.next()); !next.done; next = await guard.waiting(chunks.next()))
+      yield next.value
+    const { value: part, done } = await nextPart()
+    if (!done)
+      throw invalidField(
+        `/body/${String(part.fieldname).slice(0, 100)}`,
+        part.type === 'file' ? 'repeated' : 'late_field',
+        part.type === 'file' ? 'is a second file; send one' : 'comes after the file; send it before',
+      )
+  } catch (error) {
+    throw asProblem(error)
+  }
+}
+
+type Guard = {
+  /** Waits for the client: only meanwhile can it be late. */
+  waiting<T>(promise: Promise<T>): Promise<T>
+  close(): void
+}
+
+/** Counts the body's bytes and watches the clock; the first limit that is exceeded breaks the upload off. */
+function guardBody({ raw }: FastifyRequest, limits: UploadLimits, breakOff: (problem: Problem) => void): Guard {
+  let broken: Problem | undefined
+  let waits = false
+  let reject: ((problem: Problem) => void) | undefined
+  const fail = (problem: Problem) => {
+    broken ??= problem
+    breakOff(broken)
+    reject?.(broken)
+  }
+  let bytes = 0
+  const count = (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > limits.bytesMax) fail(new Problem('payload_too_large', `The body exceeds ${limits.bytesMax} bytes.`))
+  }
+  const idle = setTimeout(() => {
+    if (!waits) idle.refresh()
+    else fail(new Problem('request_timeout', `Nothing arrived for ${limits.idleMs / 1_000} seconds.`))
+  }, limits.idleMs)
+  const deadline = setTimeout(
+    () => fail(new Problem('request_timeout', `The upload took longer than ${limits.deadlineMs / 1_000} seconds.`)),
+    limits.deadlineMs,
+  )
+  raw.on('data', count)
+  return {
+    waiting: <T>(promise: Promise<T>) => {
+      waits = true
+      idle.refresh()
+      return new Promise<T>((resolve, refuse) => {
+        if (broken) return refuse(broken)
+        reject = refuse
+        promise.then(resolve, refuse)
+      }).finally(() => {
+        waits = false
+      })
+    },
+    close: () => {
+      clearTimeout(idle)
+      clearTimeout(deadline)
+      raw.off('data', count)
+    },
+  }
+}
+
+/** What @fastify/multipart and its parser throw, in terms of the request. */
+function asProblem(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof Problem) return error
+  const code = 'code' in error ? String(error.code) : ''
+  if (code === 'FST_MP_PREMATURE_CLOSE' || /terminated early|Unexpected end/.test(error.message))
+    return new Problem('upload_incomplete', 'The upload was cut off before its end.', { cause: error })
+  if (code === 'FST_INVALID_JSON_FIELD_ERROR')
+    return new Problem('multipart_invalid', 'A field says it is JSON and is not.', { cause: error })
+  if (/^FST_(PARTS|FILES|FIELDS)_LIMIT$/.test(code))
+    return new Problem('multipart_invalid', 'The form has too many parts.', { cause: error })
+  if (code.startsWith('FST_') || /multipart|part header|boundary/i.test(error.message))
+    return new Problem('multipart_invalid', 'The multipart body cannot be read.', { cause: error })
+  return error
+}

@@ -1,0 +1,210 @@
+import { and, asc, eq, gt, type InferInsertModel, type InferSelectModel, type SQL, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
+import type { Db } from '../../../db/client.ts'
+import { taken, withConstraints } from '../../../db/errors.ts'
+import { compare, listPage } from '../../../db/list.ts'
+import { owned, type TenantScope } from '../../../db/scope.ts'
+import { type ImportFailure, importRejects, imports } from '../../../db/tables/imports.ts'
+import { oneOr404, Problem } from '../../../lib/errors.ts'
+import type { Page } from '../../../lib/page.ts'
+import type { Progress } from '../engine/job.ts'
+import type { Reject } from '../engine/rejects.ts'
+import type { Target } from '../engine/target.ts'
+import type { ImportQuery } from './schemas.ts'
+
+export type ImportRow = InferSelectModel<typeof imports>
+
+const list = {
+  name: 'imports',
+  table: imports,
+  sorts: { started_at: imports.started_at },
+  filters: {
+    status: compare(imports.status),
+    portfolio_id: compare(imports.portfolio_id),
+    target: compare(imports.target),
+  },
+}
+
+const one = (scope: TenantScope, id: string) => and(owned(imports, scope), eq(imports.id, id))
+
+/** The advisory lock that an import holds on its portfolio while it runs, and that dies with it. */
+const lockKey = (orgId: unknown, portfolioId: unknown) =>
+  sql`hashtextextended('import ' || ${orgId}::text || ' ' || ${portfolioId}::text, 0)`
+
+const interrupted: ImportFailure = {
+  code: 'interrupted',
+  detail: 'The service or its database stopped while the import ran; nothing was loaded.',
+}
+
+/** Marks running imports as failed; the idempotency key of an import that failed may be used again. */
+const fail = (db: Db, failure: ImportFailure, condition: SQL | undefined) =>
+  db
+    .update(imports)
+    .set({ status: 'failed', failure, idempotency_key: null, finished_at: sql`clock_timestamp()` })
+    .where(and(eq(imports.status, 'running'), condition))
+
+/**
+ * Marks imports that say they run while nobody holds their lock: their process or its connection died.
+ * @returns how many there were
+ */
+export async function failInterrupted(db: Db, condition?: SQL): Promise<number> {
+  const held = sql`
+    select from pg_locks where locktype = 'advisory' and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = ${lockKey(imports.org_id, imports.portfolio_id)}`
+  const { count } = await fail(db, interrupted, and(sql`not exists (${held})`, condition))
+  return count
+}
+
+/** One page of imports; one that died while it ran is shown as failed. */
+export async function listImports(scope: TenantScope, query: ImportQuery): Promise<Page<ImportRow>> {
+  const page = await listPage(scope, list, query)
+  const running = page.data.some(({ status }) => status === 'running')
+  return running && (await failInterrupted(scope.db, owned(imports, scope))) > 0 ? listPage(scope, list, query) : page
+}
+
+export async function getImport(scope: TenantScope, id: string): Promise<ImportRow> {
+  const read = async () => oneOr404(await scope.db.select().from(imports).where(one(scope, id)))
+  const row = await read()
+  return row.status === 'running' && (await failInterrupted(scope.db, one(scope, id))) > 0 ? read() : row
+}
+
+/** The import that this principal made with the key, unless it failed. */
+export async function findByKey(scope: TenantScope, key: string): Promise<ImportRow | undefined> {
+  const [row] = await scope.db
+    .select({ id: imports.id })
+    .from(imports)
+    .where(and(owned(imports, scope), eq(imports.principal, scope.actor.principal), eq(imports.idempotency_key, key)))
+  const found = row && (await getImport(scope, row.id))
+  return found?.status === 'failed' ? undefined : found
+}
+
+/** A completed import of the same file into the same portfolio. */
+export async function findSameFile(scope: TenantScope, { portfolio_id, target }: ImportRow, sha256: string) {
+  const [row] = await scope.db
+    .select({ id: imports.id })
+    .from(imports)
+    .where(
+      and(
+        owned(imports, scope),
+        eq(imports.portfolio_id, portfolio_id),
+        eq(imports.sha256, sha256),
+        eq(imports.target, target),
+        eq(imports.status, 'completed'),
+        eq(imports.dry_run, false),
+      ),
+    )
+    .limit(1)
+  return row
+}
+
+/** @throws Problem `not_found` when this organisation has no such parent; it is kept from being deleted meanwhile */
+export async function holdParent({ db, org_id }: TenantScope, { parent: { table } }: Target, id: string) {
+  const mine = and(eq(table.org_id, org_id), eq(table.id, id))
+  oneOr404(await db.select({ id: table.id }).from(table).where(mine).for('key share'))
+}
+
+/**
+ * Makes this transaction the only import of the portfolio until it ends.
+ * @throws Problem `import_in_progress`
+ */
+export async function lockPortfolio({ db, org_id }: TenantScope, id: string): Promise<void> {
+  const [row] = await db.execute<{ free: boolean }>(
+    sql`select pg_try_advisory_xact_lock(${lockKey(org_id, id)}) as free`,
+  )
+  if (row?.free !== true)
+    throw new Problem(
+      'import_in_progress',
+      'Another import into this portfolio is running; try again when it has ended.',
+    )
+}
+
+const constraints = {
+  imports_org_id_id_pk: taken('/body/id', 'import has this id'),
+  imports_idempotency: () =>
+    new Problem('idempotency_in_progress', 'A request with this Idempotency-Key is still running.'),
+}
+
+type NewImport = Pick<InferInsertModel<typeof imports>, 'portfolio_id' | 'target' | 'mode' | 'on_error' | 'dry_run'> &
+  Partial<Pick<ImportRow, 'id' | 'mapping' | 'file_name' | 'idempotency_key'>> & { request_hash: string }
+
+/**
+ * Makes the import visible, before and apart from the transaction that loads it. To be called by the holder of the
+ * portfolio's lock: any other import of it that says it runs is dead.
+ * @throws Problem `already_exists` for an id, `idempotency_in_progress` for a key
+ */
+export async function createImport(scope: TenantScope, values: NewImport): Promise<ImportRow> {
+  const { db, org_id, actor } = scope
+  await fail(db, interrupted, and(owned(imports, scope), eq(imports.portfolio_id, values.portfolio_id)))
+  const row = {
+    id: uuidv7(),
+    ...values,
+    org_id,
+    status: 'running' as const,
+    principal: actor.principal,
+    created_by: actor.user_id,
+  }
+  return oneOr404(await withConstraints(constraints, () => db.insert(imports).values(row).returning()))
+}
+
+const countsOf = ({ bytes, received, inserted, updated, unchanged, rejected }: Progress) => ({
+  ...{ bytes, received, inserted, updated, unchanged, rejected },
+})
+
+/** Tells whoever watches how far a running import has come. */
+export async function saveProgress(scope: TenantScope, id: string, progress: Progress): Promise<void> {
+  await scope.db
+    .update(imports)
+    .set(countsOf(progress))
+    .where(and(one(scope, id), eq(imports.status, 'running')))
+}
+
+/** How an import ended; `failure` is null for one that completed. */
+export async function finishImport(
+  scope: TenantScope,
+  id: string,
+  failure: ImportFailure | null,
+  progress: Progress,
+): Promise<ImportRow> {
+  const { errors, header, sha256 } = progress
+  const rows = await scope.db
+    .update(imports)
+    .set({
+      ...countsOf(progress),
+      ...{ errors, header, sha256, failure },
+      ...(failure && { idempotency_key: null, inserted: 0, updated: 0, unchanged: 0 }),
+      status: failure ? 'failed' : 'completed',
+      finished_at: sql`clock_timestamp()`,
+    })
+    .where(one(scope, id))
+    .returning()
+  return oneOr404(rows)
+}
+
+export async function saveRejects({ db, org_id }: TenantScope, id: string, rejects: Reject[]): Promise<void> {
+  await db.execute(sql`
+    insert into ${importRejects} (org_id, import_id, line, cells, errors)
+    select ${org_id}::uuid, ${id}::uuid, line, cells, errors
+    from json_to_recordset(${JSON.stringify(rejects)}::json) as reject (line int, cells text[], errors text)`)
+}
+
+export const deleteRejects = ({ db, org_id }: TenantScope, id: string) =>
+  db.delete(importRejects).where(and(eq(importRejects.org_id, org_id), eq(importRejects.import_id, id)))
+
+const rejectsAtOnce = 500
+
+/** The rejected rows in the order of the file, a few at a time: no connection is held while a slow client reads. */
+export async function* rejectsOf({ db, org_id }: TenantScope, id: string): AsyncGenerator<Reject[]> {
+  const mine = and(eq(importRejects.org_id, org_id), eq(importRejects.import_id, id))
+  for (let line = 0; ; ) {
+    const rows = await db
+      .select({ line: importRejects.line, cells: importRejects.cells, errors: importRejects.errors })
+      .from(importRejects)
+      .where(and(mine, gt(importRejects.line, line)))
+      .orderBy(asc(importRejects.line))
+      .limit(rejectsAtOnce)
+    if (rows.length === 0) return
+    yield rows
+    line = rows.at(-1)?.line ?? line
+  }
+}

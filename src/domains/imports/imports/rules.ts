@@ -1,0 +1,26 @@
+import type { ImportFailure } from '../../../db/tables/imports.ts'
+import { Problem, type ProblemCode, problems } from '../../../lib/errors.ts'
+import type { ImportRow } from './queries.ts'
+import type { Import } from './schemas.ts'
+
+/** An import as the API shows it; of one that runs, duration and rate so far. */
+export function presentImport(row: ImportRow, nowMs = Date.now()): Import {
+  const ended = row.finished_at === null ? nowMs : Date.parse(row.finished_at)
+  const duration_ms = Math.max(0, ended - Date.parse(row.started_at))
+  return { ...row, duration_ms, rows_per_second: Math.round((row.received * 1_000) / Math.max(1, duration_ms)) }
+}
+
+/** Why an import failed, as the problem that answers the upload. */
+export function failureProblem({ id, failure }: Pick<ImportRow, 'id' | 'failure'>, cause?: unknown): Problem {
+  const { code, detail } = failure ?? { code: 'internal_error', detail: '' }
+  const known = Object.hasOwn(problems, code) ? (code as ProblemCode) : 'internal_error'
+  return new Problem(known, detail, { members: { import_id: id }, cause })
+}
+
+/** What an error that broke the import off says of it. */
+export function failureOf(error: unknown, unavailable: boolean): ImportFailure {
+  if (error instanceof Problem) return { code: error.code, detail: error.message }
+  return unavailable
+    ? { code: 'unavailable', detail: 'The connection to the database was lost; nothing was loaded.' }
+    : { code: 'internal_error', detail: 'Something went wrong on our side; nothing was loaded.' }
+}
