@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -32,7 +33,7 @@ const Service = named(
 
 const Probe = named('Probe', Type.Object({ status: StringEnum(['ok', 'unavailable']) }))
 
-/** Status pages, and the gate that answers 503 until the database is migrated. */
+/** Status pages, the gate that answers 503 until the database is migrated, and a prompt end. */
 export default fp(
   async (app: FastifyInstance) => {
     for (const model of [Health, Service, Probe]) app.addSchema(model)
@@ -43,6 +44,18 @@ export default fp(
     app.addHook('onRequest', async (request) => {
       if (app.lifecycle.state === 'starting' && !request.routeOptions.config.always)
         throw new Problem('unavailable', 'The service is starting and waits for its database.', { retryAfterS: 2 })
+    })
+
+    // A connection that has not sent a request yet counts as busy for Node, and would hold the end up.
+    const silent = new Set<Socket>()
+    app.server
+      .on('connection', (socket) => silent.add(socket.once('close', () => silent.delete(socket))))
+      .on('request', ({ socket }) => silent.delete(socket))
+    app.addHook('preClose', async () => {
+      for (const socket of silent) socket.destroy()
+    })
+    app.addHook('onSend', async (_request, reply) => {
+      if (app.lifecycle.state === 'stopping') reply.header('connection', 'close')
     })
 
     app.get(

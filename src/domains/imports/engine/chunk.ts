@@ -1,41 +1,57 @@
 import { createIdSource } from './ids.ts'
 import type { Row } from './rows.ts'
 
-/** Characters of COPY text after which a chunk is loaded; two of them are in memory at once. */
+/** Bytes of COPY text after which a chunk is loaded; two of them are in memory at once. */
 const chunkSize = 2_097_152
-/** Text becomes bytes in pieces, because a long text made of parts is costly to hold. */
+/** Text is encoded in pieces, because a long text made of parts is costly to hold. */
 const pieceSize = 65_536
+const bytesPerCharMax = 3
 
 /** A row's place in the file, and its record as it stood there. */
 export type Origin = { line: number; raw: string }
 
-/** Rows in the form COPY takes, with what is needed to tell of those that the table refuses. */
+/**
+ * Rows in the form COPY takes, with what is needed to tell of those that the table refuses. Its memory is used again
+ * for the next rows: buffers made anew for each chunk would pile up until the garbage collector looks for them.
+ */
 export class Chunk {
-  /** COPY text of all rows, once {@link close} was called. */
-  readonly pieces: Buffer[] = []
   /** Where the row of a key comes from: the last one, where a key is repeated. */
   readonly origins = new Map<string, Origin>()
   /** Whether a key is there twice. */
   repeats = false
+  #bytes = Buffer.allocUnsafeSlow(chunkSize + pieceSize * bytesPerCharMax)
+  #used = 0
   #text = ''
-  #size = 0
 
   get full(): boolean {
-    return this.#size >= chunkSize
+    return this.#used >= chunkSize
   }
 
   add(key: string, text: string, origin: Origin): void {
     this.repeats ||= this.origins.has(key)
     this.origins.set(key, origin)
     this.#text += text
-    if (this.#text.length >= pieceSize) this.close()
+    if (this.#text.length >= pieceSize) this.#encode()
   }
 
-  /** Turns what was added into bytes. */
-  close(): void {
-    if (this.#text === '') return
-    this.#size += this.#text.length
-    this.pieces.push(Buffer.from(this.#text))
+  /** The COPY text of all rows. */
+  *pieces(): Generator<Buffer> {
+    this.#encode()
+    for (let at = 0; at < this.#used; at += pieceSize)
+      yield this.#bytes.subarray(at, Math.min(at + pieceSize, this.#used))
+  }
+
+  clear(): void {
+    this.origins.clear()
+    this.repeats = false
+    this.#used = 0
+  }
+
+  #encode(): void {
+    const room = this.#used + this.#text.length * bytesPerCharMax
+    // Only a row that is far longer than any real one needs more.
+    if (room > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes.subarray(0, this.#used)], room)
+    this.#used += this.#bytes.write(this.#text, this.#used)
     this.#text = ''
   }
 }

@@ -47,10 +47,11 @@ export function createStore(sql: TransactionSql, destination: Destination): Stor
   let careful = 0
   let penalty = 1
 
-  const copyInto = async (into: string, { pieces }: Chunk) => {
+  const copyInto = async (into: string, chunk: Chunk) => {
     const copy = await sql.unsafe(`copy ${into} (${all}) from stdin`).writable()
     const ended = finished(copy)
-    copy.end(Buffer.concat(pieces))
+    for (const piece of chunk.pieces()) copy.write(piece)
+    copy.end()
     return { ended }
   }
 

@@ -24,6 +24,7 @@ export class RowLoader {
   readonly #store: Store
   readonly #rejects: RejectLog
   #chunk = new Chunk()
+  #otherChunk = new Chunk()
   #loading: Promise<void> = Promise.resolve()
 
   /** @throws Problem when the mapping does not fit the header */
@@ -90,10 +91,11 @@ export class RowLoader {
   }
 
   async #hand(): Promise<void> {
-    const chunk = this.#chunk
-    chunk.close()
-    this.#chunk = new Chunk()
     await this.#loading
+    const chunk = this.#chunk
+    this.#chunk = this.#otherChunk
+    this.#otherChunk = chunk
+    this.#chunk.clear()
     if (chunk.origins.size === 0) return
     const { loaded } = await this.#store(chunk)
     this.#loading = this.#account(chunk, loaded)

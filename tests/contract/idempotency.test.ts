@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect } from 'vitest'
+import type { Answer, Api, Client, Person } from '../helpers/api.ts'
+import { type Contract, inspect, type Operation, readContract, stateOf, type TableState } from '../helpers/contract.ts'
+import { Maker, type Payload } from '../helpers/contract-maker.ts'
+import { test } from '../helpers/sql.ts'
+
+const contract = await readContract()
+
+/** Refresh has a replay of its own (the same token gives the same successor for a while); logout ends what could replay it. */
+const keyed = contract.operations.filter(
+  ({ method, body, operationId }) =>
+    method === 'POST' && body?.type === 'application/json' && operationId !== 'refresh',
+)
+
+/** What a repeat must repeat. */
+const told = ({ status, body, headers: { location, etag } }: Answer) => ({ status, body, location, etag })
+
+const withKey = ({ body, headers }: Payload, key: string): Payload => ({
+  body,
+  headers: { ...headers, 'idempotency-key': key },
+})
+
+/** Rows more than before, by table. */
+const added = (before: TableState, after: TableState) =>
+  Object.entries(after)
+    .map(([table, { rows }]) => [table, rows - (before[table]?.rows ?? 0)] as const)
+    .filter(([, more]) => more !== 0)
+
+/** A call of the operation, ready to be made as often as needed. */
+async function prepare(operation: Operation, api: Api, client: Client, visitor: Person) {
+  const maker = new Maker(contract as Contract, { username: () => visitor.email })
+  const caller = operation.permission === 'public' ? api.anonymous : client
+  const path = await maker.path(operation.path, client)
+  const payload = await maker.payload(operation, client)
+  return {
+    payload,
+    /** A payload unlike the first. */
+    another: async () => different(operation, payload, await maker.payload(operation, client)),
+    send: (key: string, sent: Payload = payload) => maker.send(operation, caller, path, withKey(sent, key)),
+  }
+}
+
+/** The second payload, or the first with a switch turned where both are the same. */
+function different({ body }: Operation, first: Payload, second: Payload): Payload {
+  if (JSON.stringify(first.body) !== JSON.stringify(second.body)) return second
+  const [name] = Object.entries(body?.schema.properties ?? {}).find(([, { type }]) => type === 'boolean') ?? []
+  return { body: { ...(first.body as object), [name as string]: true } }
+}
+
+describe.each(keyed.map((operation) => [operation.title, operation] as const))('%s', (_title, operation) => {
+  test('runs once under an Idempotency-Key, and answers a repeat as it did first', async ({ api, owner, sql }) => {
+    const { send } = await prepare(operation, api, owner, owner)
+    const key = randomUUID()
+    const first = await send(key)
+    expect(first.status, first.text).toBeLessThan(300)
+    const before = await stateOf(sql)
+    const second = await send(key)
+    expect(told(second)).toEqual(told(first))
+    expect(await stateOf(sql)).toEqual(before)
+    inspect(operation, second)
+  })
+
+  test('refuses another body under the same key, and changes nothing', async ({ api, owner, sql }) => {
+    const { send, another } = await prepare(operation, api, owner, owner)
+    const key = randomUUID()
+    await send(key)
+    const other = await another()
+    const before = await stateOf(sql)
+    const answer = await send(key, other)
+    expect(answer.body).toMatchObject({ status: 422, code: 'idempotency_mismatch' })
+    expect(await stateOf(sql)).toEqual(before)
+    inspect(operation, answer)
+  })
+
+  test('has one effect however many ask at once', async ({ api, owner, sql }) => {
+    const alone = await prepare(operation, api, owner, owner)
+    const atStart = await stateOf(sql)
+    expect((await alone.send(randomUUID())).status).toBeLessThan(300)
+    const effect = added(atStart, await stateOf(sql))
+
+    const { send } = await prepare(operation, api, owner, owner)
+    const key = randomUUID()
+    const before = await stateOf(sql)
+    const answers = await Promise.all(Array.from({ length: 8 }, () => send(key)))
+    const good = answers.filter(({ status }) => status < 300)
+    expect(added(before, await stateOf(sql))).toEqual(effect)
+    expect(good.length).toBeGreaterThan(0)
+    for (const answer of good) expect(told(answer)).toEqual(told(good[0] as Answer))
+    for (const { status, body } of answers.filter((answer) => !good.includes(answer)))
+      expect({ status, code: body.code }).toEqual({ status: 409, code: 'idempotency_in_progress' })
+    expect(told(await send(key))).toEqual(told(good[0] as Answer))
+  })
+
+  test.runIf(operation.permission !== 'public')('keeps the keys of users apart', async ({ api, owner }) => {
+    const key = randomUUID()
+    const callers = [owner, await api.newUser(owner, 'admin'), await api.newOwner()]
+    const ids = new Set<unknown>()
+    for (const caller of callers) {
+      const { send } = await prepare(operation, api, caller, caller)
+      const answer = await send(key)
+      expect(answer.status, answer.text).toBeLessThan(300)
+      ids.add(answer.body.id)
+    }
+    expect(ids.size).toBe(callers.length)
+  })
+
+  test('refuses a key that is no key', async ({ api, owner, sql }) => {
+    const { send } = await prepare(operation, api, owner, owner)
+    const before = await stateOf(sql)
+    for (const key of ['two words', 'k'.repeat(256), 'é'])
+      expect((await send(key)).body).toMatchObject({ status: 400, code: 'invalid_idempotency_key' })
+    expect(await stateOf(sql)).toEqual(before)
+  })
+})
+
+test('a key is free again after a refusal of the database', async ({ api, owner }) => {
+  const operation = contract.find('POST', '/api/v1/loans') as Operation
+  const { send, payload } = await prepare(operation, api, owner, owner)
+  const key = randomUUID()
+  const failed = await send(key, { body: { ...(payload.body as object), portfolio_id: randomUUID() } })
+  expect(failed.status).toBe(404)
+  expect((await send(key)).status).toBe(201)
+})
+
+test('a replay under a key needs a credential as good as the first', async ({ api, owner }) => {
+  const body = { name: 'Book', currency: 'USD' }
+  const headers = { 'idempotency-key': randomUUID() }
+  const manager = await api.newUser(owner, 'portfolio_manager')
+  expect((await manager.post('/portfolios', body, headers)).status).toBe(201)
+  await manager.post('/auth/logout')
+  expect((await manager.post('/portfolios', body, headers)).status).toBe(401)
+})
+
+test('a refresh token gives the same successor to whoever repeats it at once, and no key changes that', async ({
+  api,
+  owner,
+}) => {
+  const body = { refresh_token: owner.refreshToken }
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, () => api.anonymous.post('/auth/refresh', body, { 'idempotency-key': 'refresh' })),
+  )
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+  expect(new Set(answers.map((answer) => answer.body.refresh_token)).size).toBe(1)
+})

@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto'
+import { expect } from 'vitest'
+import { strictAjv } from '../../src/lib/validator.ts'
+import type { Answer, Client } from './api.ts'
+import type { Contract, Operation, Schema } from './contract.ts'
+
+export type Values = Record<string, unknown>
+export type Payload = { body?: unknown; headers?: Record<string, string> }
+
+/** Fields that are likely to be unique, so that every example gets a value of its own. */
+const unique = /(^|_)(email|username|name|code|number|slug)$/
+
+/**
+ * Makes what an operation needs from the document alone: the resources its path and its body refer to, and a body
+ * out of the schema's `examples`.
+ */
+export class Maker {
+  readonly contract: Contract
+  /** The id of everything made, by whom. */
+  readonly made: { client: Client; id: string }[] = []
+  readonly #known: Record<string, () => unknown>
+
+  /** @param known values by field name that no example can give, such as a live refresh token */
+  constructor(contract: Contract, known: Record<string, () => unknown> = {}) {
+    this.contract = contract
+    this.#known = known
+  }
+
+  /** Fills `/portfolios/{id}/metrics` with the ids of fresh resources of this client. */
+  async path(template: string, client: Client): Promise<string> {
+    let prefix = ''
+    let path = ''
+    for (const segment of template.split('/').slice(1)) {
+      path += segment.startsWith('{') ? `/${(await this.make(prefix, client, path)).id}` : `/${segment}`
+      prefix += `/${segment}`
+    }
+    return path === '' ? '/' : path
+  }
+
+  /**
+   * A new resource of a collection: from a POST to it, or from the POST that answers with its model; where there is
+   * neither, the first one that is there.
+   * @param collection the path's template; `path` is the same with ids, where it lies in another resource
+   */
+  async make(collection: string, client: Client, path?: string): Promise<Values & { id: string }> {
+    const creator = this.#creator(collection)
+    if (creator === undefined) {
+      const { body } = await client.get(path ?? collection)
+      expect(body?.data?.[0], `${collection}: nothing makes one and none is there`).toBeDefined()
+      return body.data[0]
+    }
+    const inside = creator.path === collection ? path : undefined
+    const answer = await this.send(creator, client, inside ?? (await this.path(creator.path, client)))
+    expect(answer.status, `${creator.title}: ${answer.text}`).toBeOneOf([200, 201, 202])
+    this.made.push({ client, id: answer.body.id })
+    return answer.body
+  }
+
+  /** Calls an operation at a path; the payload is made by the caller unless given. */
+  async send({ method, ...operation }: Operation, client: Client, path: string, payload?: Payload): Promise<Answer> {
+    const { body, headers } = payload ?? (await this.payload({ method, ...operation }, client))
+    return client.send(method, path.startsWith('/api/') ? path : `http://localhost${path}`, body, headers)
+  }
+
+  /** A body that this client may send, in the content type of the operation. */
+  async payload({ title, path, body }: Operation, client: Client): Promise<Payload> {
+    if (body === undefined) return {}
+    const values = await this.#values(body.schema, client)
+    if (body.type !== 'multipart/form-data') {
+      expect(values, `${title}: no property has an example`).not.toEqual({})
+      return { body: values }
+    }
+    const form = new FormData()
+    for (const [name, value] of Object.entries(values))
+      form.set(name, typeof value === 'string' ? value : JSON.stringify(value))
+    for (const [name, schema] of Object.entries(body.schema.properties ?? {}))
+      if (schema.format === 'binary') form.set(name, new Blob([await this.#file(path, client)]), 'example.csv')
+    const encoded = new Response(form)
+    return {
+      body: Buffer.from(await encoded.arrayBuffer()),
+      headers: { 'content-type': encoded.headers.get('content-type') as string },
+    }
+  }
+
+  /** The collection a field refers to: `/api/v1/portfolios` for `portfolio_id`. */
+  collectionOf(field: string): string | undefined {
+    const name = field.replace(/_id$/, '').replaceAll('_', '-')
+    const plural = name.endsWith('y') ? `${name.slice(0, -1)}ies` : `${name}s`
+    return this.contract.collections().find((path) => path.endsWith(`/${plural}`))
+  }
+
+  #creator(collection: string): Operation | undefined {
+    const { operations } = this.contract
+    const item = operations.find(
+      ({ method, path }) => method === 'GET' && path.startsWith(`${collection}/{`) && path.endsWith('}'),
+    )
+    const model = item && modelOf(item)
+    const makes = (operation: Operation) => model !== undefined && modelOf(operation) === model
+    return this.contract.find('POST', collection) ?? operations.find((one) => one.method === 'POST' && makes(one))
+  }
+
+  async #values(schema: Schema, client: Client): Promise<Values> {
+    const values: Values = {}
+    for (const [name, property] of Object.entries(schema.properties ?? {})) {
+      const resolved = this.contract.resolve(property)
+      const required = schema.required?.includes(name)
+      if (resolved.format === 'binary' || (!required && resolved.examples === undefined)) continue
+      values[name] = await this.#value(name, resolved, client)
+    }
+    return values
+  }
+
+  async #value(name: string, schema: Schema, client: Client): Promise<unknown> {
+    if (this.#known[name]) return this.#known[name]()
+    const collection = name.endsWith('_id') ? this.collectionOf(name) : undefined
+    if (collection !== undefined) return (await this.make(collection, client)).id
+    const example = schema.examples?.[0] ?? schema.enum?.[0]
+    if (example === undefined && schema.type === 'object') return this.#values(schema, client)
+    expect(example, `the required property ${name} needs an example in its schema`).toBeDefined()
+    return unique.test(name) && typeof example === 'string' ? fresh(name, example, schema) : example
+  }
+
+  /** A CSV of one row, for an import into the collection that the path names. */
+  async #file(path: string, client: Client): Promise<string> {
+    const collections = path.split('/').map((segment) => `/api/v1/${segment}`)
+    const target = collections.map((collection) => this.contract.find('POST', collection)).findLast((one) => one?.body)
+    expect(target, `${path} does not say what its file holds`).toBeDefined()
+    const row = Object.entries(await this.#values(target?.body?.schema ?? {}, client))
+    const cells = row.filter(([name]) => !name.endsWith('_id'))
+    const quoted = (values: unknown[]) => values.map((value) => `"${String(value).replaceAll('"', '""')}"`).join(',')
+    return `${quoted(cells.map(([name]) => name))}\n${quoted(cells.map(([, value]) => value))}\n`
+  }
+}
+
+/** The model of an operation's success. */
+export function modelOf({ responses }: Operation): string | undefined {
+  const [, success] = Object.entries(responses).find(([status]) => status.startsWith('2')) ?? []
+  return success?.content?.['application/json']?.schema.$ref
+}
+
+/** The example made unlike any other, where the schema allows it. */
+function fresh(name: string, example: string, schema: Schema): string {
+  const mark = randomBytes(6).toString('hex')
+  const marked = name.endsWith('email') ? `${mark}-${example}` : `${example}-${mark}`
+  return strictAjv().compile(schema)(marked) ? marked : example
+}

@@ -1,0 +1,165 @@
+import type { FastifyInstance } from 'fastify'
+import type postgres from 'postgres'
+import { expect } from 'vitest'
+import { buildApp } from '../../src/app.ts'
+import { type Answer, password, testConfig } from './api.ts'
+
+/** What the tests look at of a JSON Schema. */
+export type Schema = {
+  $ref?: string
+  type?: string | string[]
+  properties?: Record<string, Schema>
+  required?: string[]
+  additionalProperties?: boolean | Schema
+  patternProperties?: Record<string, Schema>
+  items?: Schema
+  anyOf?: Schema[]
+  enum?: unknown[]
+  const?: unknown
+  default?: unknown
+  examples?: unknown[]
+  format?: string
+  pattern?: string
+  minimum?: number
+  maximum?: number
+  maxLength?: number
+  maxItems?: number
+  maxProperties?: number
+  nullable?: unknown
+}
+
+type Media = Record<string, { schema: Schema }>
+
+export type Parameter = { name: string; in: string; required?: boolean; schema: Schema }
+
+/** One operation of the document. */
+export type Operation = {
+  method: string
+  path: string
+  /** `GET /api/v1/loans`. */
+  title: string
+  operationId?: string
+  summary?: string
+  tags?: string[]
+  /** What its caller needs: a permission, `signed_in` or `public`. */
+  permission: string | undefined
+  parameters: Parameter[]
+  body: { type: string; schema: Schema } | undefined
+  responses: Record<string, { content?: Media }>
+}
+
+export type Document = {
+  paths: Record<string, Record<string, Omit<Operation, 'body'> & Raw>>
+  components: { schemas: Record<string, Schema> }
+  tags: { name: string }[]
+}
+type Raw = { security?: object[]; 'x-permission'?: string; requestBody?: { content: Media } }
+
+/** The OpenAPI document, read operation by operation. */
+export class Contract {
+  readonly document: Document
+  readonly operations: Operation[]
+
+  constructor(document: Document) {
+    this.document = document
+    this.operations = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.entries(item).map(([verb, { security, requestBody, ...operation }]) => {
+        const method = verb.toUpperCase()
+        const [type, media] = Object.entries(requestBody?.content ?? {})[0] ?? []
+        return {
+          ...operation,
+          method,
+          path,
+          title: `${method} ${path}`,
+          permission: security?.length === 0 ? 'public' : operation['x-permission'],
+          parameters: operation.parameters ?? [],
+          body: type === undefined ? undefined : { type, schema: this.resolve(media?.schema ?? {}) },
+        }
+      }),
+    )
+  }
+
+  find(method: string, path: string): Operation | undefined {
+    return this.operations.find((operation) => operation.method === method && operation.path === path)
+  }
+
+  /** Follows a reference to its component. */
+  resolve(schema: Schema): Schema {
+    if (schema.$ref === undefined) return schema
+    const model = this.document.components.schemas[schema.$ref.replace('#/components/schemas/', '')]
+    if (model === undefined) throw new Error(`${schema.$ref} refers to nothing`)
+    return model
+  }
+
+  /** The paths under which single resources are read by id. */
+  collections(): string[] {
+    return this.operations
+      .filter(({ method, path }) => method === 'GET' && /^[^{]+\/\{[^}]+\}$/.test(path))
+      .map(({ path }) => path.slice(0, path.lastIndexOf('/')))
+  }
+
+  /** Whether an operation answers with pages. */
+  isList({ method, parameters }: Operation): boolean {
+    return method === 'GET' && parameters.some(({ name }) => name === 'cursor')
+  }
+}
+
+/** The service without a database: enough for its routes and its document. */
+export const appWithoutDatabase = (): Promise<FastifyInstance> =>
+  buildApp(testConfig(), 'postgres://nobody@127.0.0.1:1/none')
+
+export async function readContract(): Promise<Contract> {
+  const app = await appWithoutDatabase()
+  await app.ready()
+  const document = app.swagger() as unknown as Document
+  await app.close()
+  return new Contract(document)
+}
+
+/** Every schema inside a schema, itself included, each with where it is. */
+export function* schemasIn(contract: Contract, schema: Schema, at: string): Generator<[string, Schema]> {
+  const { properties, patternProperties, additionalProperties, anyOf, items } = contract.resolve(schema)
+  yield [at, contract.resolve(schema)]
+  const values = [...Object.values(patternProperties ?? {}), ...[additionalProperties ?? []].flat()]
+  const inside = [
+    ...Object.entries(properties ?? {}),
+    ...values.filter((value) => typeof value === 'object').map((value) => ['*', value] as const),
+    ...(anyOf ?? []).map((option) => ['', option] as const),
+    ...(items ? [['items', items] as const] : []),
+  ]
+  for (const [name, value] of inside) yield* schemasIn(contract, value, `${at}/${name}`)
+}
+
+const forbiddenKey = /^(org_id|answer|password)$|_hash$/
+
+/** Fails on an answer that the document does not name, or that tells what nobody may read. */
+export function inspect(operation: Operation, { status, headers, body, text }: Answer): void {
+  expect(Object.keys(operation.responses), `${status} is not documented: ${text}`).toContain(String(status))
+  expect(text).not.toContain(password)
+  expect(text).not.toContain('$argon2')
+  expect(keysIn(body).filter((key) => forbiddenKey.test(key))).toEqual([])
+  if (status < 400) return
+  expect(headers['content-type']).toBe('application/problem+json')
+  expect(body).toMatchObject({ status, code: expect.any(String), request_id: headers['x-request-id'] })
+  if (status === 401) expect(headers['www-authenticate']).toMatch(/^Bearer realm="tenon"/)
+}
+
+/** Every key of a JSON value, however deep. */
+function keysIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  const own = Array.isArray(value) ? [] : Object.keys(value)
+  return [...own, ...Object.values(value).flatMap(keysIn)]
+}
+
+export type TableState = Record<string, { rows: number; hash: string }>
+
+/** How many rows each table has and a hash of them, so that two states can be compared. */
+export async function stateOf(sql: postgres.Sql): Promise<TableState> {
+  const tables = await sql`select tablename as name from pg_tables where schemaname = 'public'`
+  const each = tables.map(
+    ({ name }) => `select '${name}' as name, count(*)::int as rows,
+      coalesce(md5(string_agg(t::text, '|' order by t::text)), '') as hash from "${name}" t`,
+  )
+  const states = await sql.unsafe<{ name: string; rows: number; hash: string }[]>(each.join(' union all '))
+  return Object.fromEntries(states.map(({ name, ...state }) => [name, state]))
+}
