@@ -8,10 +8,10 @@ import ipaddr from 'ipaddr.js'
 import { StringEnum } from './lib/schema.ts'
 
 /** Every domain that `DOMAINS` can leave out; identity, organizations and audit are always there. */
-export const optionalDomains = ['imports', 'credit'] as const
+const optionalDomains = ['imports', 'credit'] as const
 
 /** Variables that may also be given as a file, by their name with `_FILE` (Docker and Kubernetes secrets). */
-const secretNames = [
+export const secretNames = [
   'DATABASE_URL',
   'MIGRATION_DATABASE_URL',
   'REDIS_URL',
@@ -72,6 +72,9 @@ const Environment = Type.Object({
   MAIL_FROM: Type.String({ default: 'Tenon <no-reply@localhost>', minLength: 3 }),
   SMTP_URL: Type.Optional(Url('smtp', 'smtps')),
 })
+
+/** Every variable the service reads, but for the `_FILE` forms of secrets. */
+export const variables: readonly string[] = Object.keys(Environment.properties)
 
 /** The whole configuration: validated, frozen, and the only thing that knows the environment. */
 export type Config = Readonly<ReturnType<typeof build>>

@@ -1,9 +1,9 @@
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, test as base, beforeAll, describe, expect } from 'vitest'
-import { ConfigError, loadConfig } from '../src/config.ts'
+import { ConfigError, loadConfig, secretNames, variables } from '../src/config.ts'
 
 const strong = 'kJ8x-Qm2vT_r4Ze7Lw9Yb1Nc3Hd6Pf5Ga0Us'
 const production = { NODE_ENV: 'production', JWT_SECRET: strong, ENCRYPTION_KEY: `${strong}+` }
@@ -167,4 +167,13 @@ describe('values', () => {
       typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen))
     expect(frozen(config)).toBe(true)
   })
+})
+
+test('.env.example tells of every variable once, and of no other but those of compose.yaml', () => {
+  const read = (name: string) => readFileSync(join(import.meta.dirname, '..', name), 'utf8')
+  const [text, compose] = [read('.env.example'), read('compose.yaml')]
+  const told = [...text.matchAll(/^#?([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name as string)
+  const ours = told.filter((name) => variables.includes(name) || !compose.includes(`\${${name}`))
+  expect(ours.toSorted()).toEqual(variables.toSorted())
+  for (const name of secretNames) expect(text).toMatch(new RegExp(`\\b${name}\\b`))
 })

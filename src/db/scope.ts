@@ -3,7 +3,7 @@ import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Db } from './client.ts'
 
 /** Who acts, as the audit records it. `principal` names the credential: `user:<id>`, `key:<id>` or `anonymous`. */
-export type Actor = { user_id: string | null; principal: string; request_id: string; ip: string }
+type Actor = { user_id: string | null; principal: string; request_id: string; ip: string }
 
 /** What every tenant query takes: a handle, the organisation that the credential speaks for, and who asks. */
 export type TenantScope = { db: Db; org_id: string; actor: Actor }

@@ -10,7 +10,7 @@ export function canonicalEmail(text: string): string | undefined {
   const at = normal.lastIndexOf('@')
   const local = normal.slice(0, at)
   const domain = domainToASCII(normal.slice(at + 1))
-  if (at < 1 || local.length > 64 || !/^[^\s@"(),:;<>[\]\\]+$/u.test(local)) return undefined
+  if (at < 1 || local.length > 64 || !/^[^\s\p{C}@"(),:;<>[\]\\]+$/u.test(local)) return undefined
   if (!/^(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/.test(domain)) return undefined
   return `${local}@${domain}`
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox'
+import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import { Problem } from './errors.ts'
 import { named, Strict, StringEnum } from './schema.ts'
 
@@ -75,5 +75,3 @@ export const invalidCursor = (cause?: unknown) =>
       cause,
     },
   )
-
-export type ListQuery<T extends TSchema> = Static<T> & PageQuery

@@ -11,7 +11,7 @@ import { named } from '../lib/schema.ts'
 export const problemType = 'application/problem+json'
 
 /** RFC 9457. */
-export const ProblemModel = named(
+const ProblemModel = named(
   'Problem',
   Type.Object(
     {
@@ -124,6 +124,10 @@ function frameworkProblem(code: string, request: FastifyRequest): Problem | unde
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new Problem('payload_too_large', 'The body is larger than this operation accepts.')
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return new Problem(
+        'malformed_json',
+        'Content-Type says JSON, but there is no body: send one, or no Content-Type.',
+      )
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
       return new Problem('malformed_json', 'The body is not valid JSON, or holds a forbidden key such as __proto__.')
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':

@@ -78,6 +78,7 @@ export default fp(
         'X-RateLimit-Reset',
       ],
       credentials: true,
+      strictPreflight: false,
       maxAge: 600,
     })
   },

@@ -80,6 +80,11 @@ describe('the documentation pages', () => {
       expect(status).toBe(200)
       expect(text).not.toMatch(/(src|href)="(https?:)?\/\//)
       expect(text).not.toMatch(/<script(?![^>]*\ssrc=)[^>]*>/)
+      const parts = [...text.matchAll(/(?:src|href|spec-url)="([^"]+)"/g)].map(
+        ([, part]) => new URL(part!, `http://host${path}`),
+      )
+      expect(parts.length).toBeGreaterThan(0)
+      for (const { pathname } of parts) expect([pathname, (await page(api, pathname)).status]).toEqual([pathname, 200])
     }
   })
 
@@ -149,6 +154,8 @@ describe('a page of another origin', () => {
     const star = await serve({ CORS_ORIGINS: '*' })
     expect((await preflight(star, allowed)).origin).toBeUndefined()
     expect((await preflight(star, '*')).origin).not.toBe(allowed)
+    const odd = await star.anonymous.send('OPTIONS', '/portfolios', undefined, { origin: '*' })
+    expect([odd.status, odd.text]).toEqual([204, ''])
   })
 
   test('on the same machine may read answers in development only', async ({ api, serve }) => {

@@ -51,6 +51,12 @@ describe('what is wrong with a request is answered as a problem document', () =>
     expectProblem(none, 400, 'validation_failed')
   })
 
+  test('for text that cannot be stored', async ({ owner }) => {
+    const { id } = await newPortfolio(owner)
+    for (const attributes of [{ a: '\ud800' }, { '\udfff': 1 }, { a: 'x\u0000' }, { '\u0000': 1 }])
+      expectProblem(await owner.post('/loans', loanOf(id, { attributes })), 400, 'validation_failed')
+  })
+
   test('for JSON that is no object', async ({ api }) => {
     for (const body of ['null', '[]', '1', '"x"', 'true'])
       expectProblem(await api.anonymous.post('/auth/login', body, json), 400, 'validation_failed')

@@ -3,48 +3,87 @@ import type { Row } from './rows.ts'
 
 /** Bytes of COPY text after which a chunk is loaded; two of them are in memory at once. */
 const chunkSize = 2_097_152
-/** Text is encoded in pieces, because a long text made of parts is costly to hold. */
-const pieceSize = 65_536
-const bytesPerCharMax = 3
+const rowsMax = 32_768
 
 /** A row's place in the file, and its record as it stood there. */
 export type Origin = { line: number; raw: string }
 
 /**
- * Rows in the form COPY takes, with what is needed to tell of those that the table refuses. Its memory is used again
- * for the next rows: buffers made anew for each chunk would pile up until the garbage collector looks for them.
+ * Rows in the form COPY takes, with what is needed to tell of those that the table refuses. All of it lies in buffers
+ * that serve the next rows too: kept as strings, rows would outlive the young generation and swell the heap.
  */
 export class Chunk {
-  /** Where the row of a key comes from: the last one, where a key is repeated. */
-  readonly origins = new Map<string, Origin>()
-  /** Whether a key is there twice. */
-  repeats = false
-  #bytes = Buffer.allocUnsafeSlow(chunkSize + pieceSize * bytesPerCharMax)
-  #used = 0
-  #text = ''
+  readonly #copy = new TextBuffer(chunkSize)
+  readonly #records = new TextBuffer(chunkSize)
+  readonly #lines = new Uint32Array(rowsMax)
+  /** Where a row's record ends among the characters of all. */
+  readonly #ends = new Uint32Array(rowsMax)
+  rows = 0
 
   get full(): boolean {
-    return this.#used >= chunkSize
+    return this.#copy.size >= chunkSize || this.rows >= rowsMax
   }
 
-  add(key: string, text: string, origin: Origin): void {
-    this.repeats ||= this.origins.has(key)
-    this.origins.set(key, origin)
-    this.#text += text
-    if (this.#text.length >= pieceSize) this.#encode()
+  /** @param text the row as COPY takes it */
+  add(text: string, { line, raw }: Origin): void {
+    this.#copy.append(text)
+    this.#records.append(raw)
+    this.#lines[this.rows] = line
+    this.#ends[this.rows] = (this.#ends[this.rows - 1] ?? 0) + raw.length
+    this.rows++
   }
 
   /** The COPY text of all rows. */
   *pieces(): Generator<Buffer> {
-    this.#encode()
-    for (let at = 0; at < this.#used; at += pieceSize)
-      yield this.#bytes.subarray(at, Math.min(at + pieceSize, this.#used))
+    const bytes = this.#copy.bytes()
+    for (let at = 0; at < bytes.length; at += pieceSize) yield bytes.subarray(at, at + pieceSize)
+  }
+
+  /** Where the rows of these numbers come from, the first row being 0. */
+  *origins(numbers: readonly number[]): Generator<Origin> {
+    const text = numbers.length === 0 ? '' : this.#records.bytes().toString()
+    for (const number of numbers)
+      yield { line: this.#lines[number] as number, raw: text.slice(this.#ends[number - 1] ?? 0, this.#ends[number]) }
   }
 
   clear(): void {
-    this.origins.clear()
-    this.repeats = false
+    this.#copy.clear()
+    this.#records.clear()
+    this.rows = 0
+  }
+}
+
+/** Text is encoded in pieces, because a long text made of parts is costly to hold. */
+const pieceSize = 65_536
+const bytesPerCharMax = 3
+
+/** Text as UTF-8, in memory that is used again and again. */
+class TextBuffer {
+  #bytes: Buffer
+  #used = 0
+  #text = ''
+
+  constructor(size: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(size + pieceSize * bytesPerCharMax)
+  }
+
+  get size(): number {
+    return this.#used
+  }
+
+  append(text: string): void {
+    this.#text += text
+    if (this.#text.length >= pieceSize) this.#encode()
+  }
+
+  bytes(): Buffer {
+    this.#encode()
+    return this.#bytes.subarray(0, this.#used)
+  }
+
+  clear(): void {
     this.#used = 0
+    this.#text = ''
   }
 
   #encode(): void {

@@ -5,8 +5,8 @@ import { databaseError } from '../../../db/errors.ts'
 import type { Chunk } from './chunk.ts'
 import type { Target } from './target.ts'
 
-/** What became of a chunk; `duplicates` are the keys that were there already. */
-export type Loaded = { inserted: number; updated: number; duplicates: string[] }
+/** What became of a chunk; `duplicates` are the numbers of the rows whose key was there already. */
+export type Loaded = { inserted: number; updated: number; duplicates: number[] }
 
 /**
  * Begins to load a chunk, and resolves when the server has it: then the caller may be busy while the server works.
@@ -63,8 +63,9 @@ export function createStore(sql: TransactionSql, destination: Destination): Stor
     )
     staged = true
     await (await copyInto('import_staging', chunk)).ended
-    if (mode === 'upsert') return { loaded: upserted(sql.unsafe(upsert(table, all, destination, chunk.repeats))) }
-    return { loaded: inserted(sql.unsafe(insertNew(table, all, target)), chunk) }
+    const statement = mode === 'upsert' ? upsert(table, all, destination) : insertNew(table, all, target)
+    const loaded = sql.unsafe<[Loaded]>(statement, [], { prepare: true }).then(([counts]) => counts)
+    return { loaded }
   }
 
   const copyOrMerge: Store = async (chunk) => {
@@ -79,39 +80,30 @@ export function createStore(sql: TransactionSql, destination: Destination): Stor
       penalty = Math.min(penalty * 2, carefulMax)
       return (await merge(chunk)).loaded
     }
-    return { loaded: ended.then(() => ({ inserted: chunk.origins.size, updated: 0, duplicates: [] }), undo) }
+    return { loaded: ended.then(() => ({ inserted: chunk.rows, updated: 0, duplicates: [] }), undo) }
   }
 
   return mode === 'insert' ? copyOrMerge : merge
 }
 
-type Rows = PromiseLike<Record<string, unknown>[]>
-
-async function inserted(rows: Rows, { origins }: Chunk): Promise<Loaded> {
-  const fresh = new Set((await rows).map(({ key }) => key))
-  return { inserted: fresh.size, updated: 0, duplicates: [...origins.keys()].filter((key) => !fresh.has(key)) }
-}
-
-async function upserted(rows: Rows): Promise<Loaded> {
-  const [counts] = (await rows) as [{ inserted: number; updated: number }]
-  return { ...counts, duplicates: [] }
-}
-
 const conflict = ({ parent, key }: Target) => `on conflict (${names(['org_id', parent.column, key])})`
 
-const insertNew = (table: string, all: string, target: Target) =>
-  `insert into ${table} (${all}) select ${all} from import_staging ${conflict(target)} do nothing
-   returning ${name(target.key)} as key`
+/** The first row of a key stays; ids are in the order of the file. */
+const insertNew = (table: string, all: string, target: Target) => `
+  with fresh as (
+    insert into ${table} (${all}) select ${all} from import_staging order by id ${conflict(target)} do nothing
+    returning id),
+  numbered as (select id, row_number() over (order by id) - 1 as number from import_staging)
+  select (select count(*) from fresh) as inserted, 0 as updated,
+    coalesce(array_agg(number order by number) filter (where fresh.id is null), '{}')::int[] as duplicates
+  from numbered left join fresh using (id)`
 
 /**
- * Changes a row only where something differs; what was derived never replaces a value by nothing.
- * @param repeats a key is there twice: ids are in the order of the file, so the greatest is the last row
+ * The last row of a key wins, and changes a row of the table only where something differs; what was derived never
+ * replaces a value by nothing.
  */
-function upsert(table: string, all: string, { target, columns, derived }: Destination, repeats: boolean): string {
+function upsert(table: string, all: string, { target, columns, derived }: Destination): string {
   const key = name(target.key)
-  const rows = repeats
-    ? `select distinct on (${key}) ${all} from import_staging order by ${key}, id desc`
-    : `select ${all} from import_staging`
   const changing = columns.filter((column) => column !== target.key)
   const fresh = (column: string) =>
     derived.includes(column) ? `coalesce(excluded.${name(column)}, old.${name(column)})` : `excluded.${name(column)}`
@@ -120,9 +112,13 @@ function upsert(table: string, all: string, { target, columns, derived }: Destin
   const differs = changing.length === 0 ? 'false' : `(${old}) is distinct from (${changing.map(fresh)})`
   return `
     with written as (
-      insert into ${table} as old (${all}) ${rows} ${conflict(target)}
+      insert into ${table} as old (${all}) select ${all} from import_staging
+      where not exists (select from import_staging later where later.${key} = import_staging.${key} and later.id > import_staging.id)
+      ${conflict(target)}
       do update set ${[...set, 'import_id = excluded.import_id', 'version = old.version + 1', 'updated_at = now()']}
       where ${differs}
       returning version)
-    select count(*) filter (where version = 1) as inserted, count(*) filter (where version > 1) as updated from written`
+    select count(*) filter (where version = 1) as inserted, count(*) filter (where version > 1) as updated,
+      '{}'::int[] as duplicates
+    from written`
 }

@@ -1,9 +1,9 @@
 import type { TransactionSql } from '../../../db/client.ts'
-import { Chunk, createRowWriter, type Origin } from './chunk.ts'
+import { Chunk, createRowWriter } from './chunk.ts'
 import { type CsvReader, parseRecord } from './csv.ts'
-import { errorsColumn, type Header } from './header.ts'
+import { cleanCell, errorsColumn, type Header } from './header.ts'
 import type { Job } from './job.ts'
-import { bindMapping } from './mapping.ts'
+import { bindMapping, type Source } from './mapping.ts'
 import { createStore, type Loaded, type Store } from './queries.ts'
 import { RejectLog } from './rejects.ts'
 import { type CellError, createRowReader, type ReadRow, type Row } from './rows.ts'
@@ -16,7 +16,7 @@ export class RowLoader {
   readonly #job: Job
   readonly #delimiter: string
   readonly #width: number
-  readonly #keyColumn: string | null
+  readonly #key: Source
   /** Where an earlier rejects file told its errors; -1 without. */
   readonly #errorsAt: number
   readonly #readRow: ReadRow
@@ -37,7 +37,7 @@ export class RowLoader {
     this.#job = job
     this.#delimiter = delimiter
     this.#width = header.cells.length
-    this.#keyColumn = plan.sources.find(({ field }) => field === target.key)?.column ?? null
+    this.#key = plan.sources.find(({ field }) => field === target.key) as Source
     this.#errorsAt = header.names.indexOf(errorsColumn)
     this.#readRow = createRowReader(plan, target)
     this.#writeRow = createRowWriter([job.org_id, job.parent_id, job.import_id], columns)
@@ -52,23 +52,14 @@ export class RowLoader {
   }
 
   add(cells: string[], { line, width, raw, suspect }: CsvReader): void {
-    const { progress, target, options } = this.#job
-    progress.received++
+    this.#job.progress.received++
     const { row, errors = [] } =
       width === this.#width ? this.#readRow(cells, suspect) : { errors: [ragged(cells, width, this.#width)] }
     if (row === undefined) {
       this.#reject(line, cells, errors)
       return
     }
-    const key = String(row[target.key])
-    const earlier = this.#chunk.origins.get(key)
-    if (earlier !== undefined && options.mode === 'insert') {
-      this.#reject(line, cells, [this.#duplicate(key)])
-      return
-    }
-    // The last row of a key wins; the one that it replaces is never loaded, and counted here.
-    if (earlier !== undefined) progress[earlier.raw === raw ? 'unchanged' : 'updated']++
-    this.#chunk.add(key, this.#writeRow(row), { line, raw })
+    this.#chunk.add(this.#writeRow(row), { line, raw })
   }
 
   /** Hands what was collected over; waits for what was handed over before. */
@@ -96,22 +87,22 @@ export class RowLoader {
     this.#chunk = this.#otherChunk
     this.#otherChunk = chunk
     this.#chunk.clear()
-    if (chunk.origins.size === 0) return
+    if (chunk.rows === 0) return
     const { loaded } = await this.#store(chunk)
     this.#loading = this.#account(chunk, loaded)
     // Its failure is met where it is awaited, which may be after more of the upload has arrived.
     this.#loading.catch(() => undefined)
   }
 
-  async #account({ origins }: Chunk, loaded: Promise<Loaded>): Promise<void> {
+  async #account(chunk: Chunk, loaded: Promise<Loaded>): Promise<void> {
     const { progress } = this.#job
     const { inserted, updated, duplicates } = await loaded
     progress.inserted += inserted
     progress.updated += updated
-    progress.unchanged += origins.size - inserted - updated - duplicates.length
-    for (const key of duplicates) {
-      const { line, raw } = origins.get(key) as Origin
-      this.#reject(line, parseRecord(raw, this.#delimiter), [this.#duplicate(key)])
+    progress.unchanged += chunk.rows - inserted - updated - duplicates.length
+    for (const { line, raw } of chunk.origins(duplicates)) {
+      const cells = parseRecord(raw, this.#delimiter)
+      this.#reject(line, cells, [duplicate(this.#key, cells)])
       if (this.#rejects.full) await this.#rejects.flush()
     }
   }
@@ -124,12 +115,14 @@ export class RowLoader {
   #withoutErrors(cells: string[]): string[] {
     return this.#errorsAt === -1 ? cells : cells.toSpliced(this.#errorsAt, 1)
   }
-
-  #duplicate(key: string): CellError {
-    const message = 'is there already, in the table or earlier in the file'
-    return { column: this.#keyColumn, code: 'duplicate', value: key, message }
-  }
 }
+
+const duplicate = ({ column, at }: Source, cells: string[]): CellError => ({
+  column,
+  code: 'duplicate',
+  value: cleanCell(cells[at] ?? '').slice(0, 200),
+  message: 'is there already, in the table or earlier in the file',
+})
 
 function ragged(cells: string[], width: number, expected: number): CellError {
   const excess = cells

@@ -78,7 +78,7 @@ export const Import = named(
     received: Count('rows read'),
     inserted: Count(),
     updated: Count(),
-    unchanged: Count('rows that an upsert found as they were'),
+    unchanged: Count('rows that an upsert found as they were, or that a later row of the file replaced'),
     rejected: Count('rows refused; GET /imports/{id}/rejects lists them'),
     errors: Type.Array(ref(ImportError), { description: 'the first 100' }),
     failure: Type.Unsafe<{ code: string; detail: string } | null>({

@@ -34,7 +34,15 @@ describe('an e-mail address', () => {
       'a@b@c',
       'a@-_.x',
     ]
-    for (const email of [...none, 'a@exa mple.com', `${'a'.repeat(65)}@example.com`, 'a@b\r\nBcc: c@d']) {
+    for (const email of [
+      ...none,
+      'a@exa mple.com',
+      `${'a'.repeat(65)}@example.com`,
+      'a@b\r\nBcc: c@d',
+      'a\u0000b@example.com',
+      'a\u200bb@example.com',
+      '\ud800@example.com',
+    ]) {
       const { status, body } = await api.anonymous.post('/auth/register', { email, password })
       expect({ email, status }).toEqual({ email, status: 400 })
       expect(body.errors[0].pointer).toBe('/body/email')
