@@ -40,7 +40,7 @@ const Environment = Type.Object({
   DATABASE_URL: Type.Optional(Url('postgres', 'postgresql')),
   MIGRATION_DATABASE_URL: Type.Optional(Url('postgres', 'postgresql')),
   DB_POOL_MAX: Count(5, 1, 200),
-  DB_ACQUIRE_TIMEOUT_MS: Count(5_000),
+  DB_ACQUIRE_TIMEOUT_MS: Count(2_000),
   DB_MAX_LIFETIME_S: Count(3_600),
   DB_STATEMENT_TIMEOUT_MS: Count(15_000),
 
@@ -187,24 +187,28 @@ function withSecretFiles(env: Record<string, string | undefined>) {
 }
 
 const secretMin = 32
+const placeholder = /change.?(me|this|in)|example|placeholder|your.?(secret|key)|secret.?key|password|0123456789/i
 
 /** What is wrong with a secret, as a sentence naming its variable; undefined when it will do. */
 function secretFault(name: string, value: string | undefined): string | undefined {
   const remedy = `Set ${name} (or ${name}_FILE) to at least ${secretMin} random characters, such as the output of: openssl rand -base64 48`
   if (value === undefined) return `${name} is missing. ${remedy}`
   if (value.length < secretMin) return `${name} is too short (${value.length} characters). ${remedy}`
-  if (
-    /change.?(me|this|in)|example|placeholder|your.?(secret|key)|secret.?key|password|0123456789/i.test(value) ||
-    new Set(value).size < 10
-  )
-    return `${name} is a placeholder. ${remedy}`
+  if (placeholder.test(value) || new Set(value).size < 10) return `${name} is a placeholder. ${remedy}`
   return undefined
 }
+
+/** A password from an example file, or one that everybody tries first. */
+const isWeak = (password: string) => placeholder.test(password) || /^(admin|root|super)/i.test(password)
 
 function productionSecrets(env: Static<typeof Environment>) {
   const faults = [secretFault('JWT_SECRET', env.JWT_SECRET), secretFault('ENCRYPTION_KEY', env.ENCRYPTION_KEY)]
   if (env.JWT_SECRET_PREVIOUS !== undefined) faults.push(secretFault('JWT_SECRET_PREVIOUS', env.JWT_SECRET_PREVIOUS))
   if (env.METRICS_TOKEN !== undefined) faults.push(secretFault('METRICS_TOKEN', env.METRICS_TOKEN))
+  if (env.FIRST_SUPERUSER_PASSWORD !== undefined && isWeak(env.FIRST_SUPERUSER_PASSWORD))
+    faults.push(
+      'FIRST_SUPERUSER_PASSWORD is a placeholder or easily guessed. Set it to a password of your own, such as the output of: openssl rand -base64 24',
+    )
   const found = faults.filter((fault) => fault !== undefined)
   if (found.length > 0) throw new ConfigError(found.join('\n'))
   return { jwtSecret: env.JWT_SECRET as string, encryptionKey: env.ENCRYPTION_KEY as string }

@@ -93,7 +93,8 @@ const changed = (row: string, other: string) => sql`(
   where value is distinct from to_jsonb(${sql.raw(other)}) -> key)`
 
 /**
- * Changes the named fields of one row, raises its version, and records what differed, in one statement.
+ * Changes the named fields of one row, raises its version, and records what differed, in one statement; a patch
+ * without fields changes nothing.
  * @param version the version the caller saw (`If-Match`), or undefined to change whatever is there
  * @returns the row as stored, or undefined when this organisation has none of this id
  * @throws Problem `version_mismatch` when the row has another version by now
@@ -109,6 +110,7 @@ export async function updateAudited<T extends TenantTable>(
   const { db } = scope
   const table: TenantTable = of
   const mine = and(owned(table, scope), eq(table.id, id))
+  if (Object.keys(patch).length === 0) return (await currentRow(scope, table, mine, version)) as InferSelectModel<T>
   const before = db.$with('before').as(db.select().from(table).where(mine).for('update'))
   const change = db.$with('change').as(
     db
@@ -129,7 +131,7 @@ export async function updateAudited<T extends TenantTable>(
     .from(change)
     .prepare(undefined as unknown as string)
   const [made] = await statement.execute(eventValues(scope))
-  if (made === undefined && version !== undefined) await refuseIfThere(scope, table, mine)
+  if (made === undefined) await currentRow(scope, table, mine, version)
   return made as InferSelectModel<T> | undefined
 }
 
@@ -161,15 +163,17 @@ export async function deleteAudited(
     .from(change)
     .prepare(undefined as unknown as string)
   const gone = await statement.execute(eventValues(scope))
-  if (gone.length === 0 && version !== undefined) await refuseIfThere(scope, table, mine)
+  if (gone.length === 0) await currentRow(scope, table, mine, version)
   return gone.length > 0
 }
 
-async function refuseIfThere(scope: TenantScope, table: TenantTable, mine: SQL | undefined) {
-  const [row] = await scope.db.select({ version: table.version }).from(table).where(mine)
-  if (row)
+/** The row as it is. @throws Problem `version_mismatch` when that is not the version the caller saw */
+async function currentRow({ db }: TenantScope, table: TenantTable, mine: SQL | undefined, version?: number) {
+  const [row] = await db.select().from(table).where(mine)
+  if (row !== undefined && version !== undefined && row.version !== version)
     throw new Problem(
       'version_mismatch',
       `The resource has version ${row.version} by now; read it again and repeat the change.`,
     )
+  return row
 }

@@ -2,7 +2,7 @@ import { eq, type SQL } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Db } from './client.ts'
 
-/** Who acts, as the audit records it. `principal` names the credential: `user:<id>`, `key:<id>` or `anonymous`. */
+/** Who acts, as the audit records it. `principal` names the credential: `user:<id>`, or `anonymous:<network>` without one. */
 type Actor = { user_id: string | null; principal: string; request_id: string; ip: string }
 
 /** What every tenant query takes: a handle, the organisation that the credential speaks for, and who asks. */

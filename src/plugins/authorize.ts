@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { Problem, problems } from '../lib/errors.ts'
+import { Problem } from '../lib/errors.ts'
 import type { Auth } from './access-cache.ts'
 import { problemType } from './errors.ts'
 
@@ -83,6 +83,6 @@ function document(route: RouteOptions) {
 
 /** The documented answer of one error status. */
 const problemResponse = (status: number) => ({
-  description: Object.values(problems).find(([known]) => known === status)?.[1] ?? 'Problem',
+  description: STATUS_CODES[status],
   content: { [problemType]: { schema: { $ref: 'Problem#' } } },
 })

@@ -30,6 +30,26 @@ const tags = {
   imports: 'CSV files streamed in',
 }
 
+/** The request headers that changes understand; the code that reads them judges them. */
+const requestHeaders: Record<string, object> = {
+  POST: {
+    type: 'object',
+    properties: {
+      'idempotency-key': {
+        type: 'string',
+        maxLength: 255,
+        description: 'a repeat within 24 hours gets the first answer',
+      },
+    },
+  },
+  PATCH: {
+    type: 'object',
+    properties: {
+      'if-match': { type: 'string', maxLength: 50, description: 'ETag of the version to change; another one is 412' },
+    },
+  },
+}
+
 /** The OpenAPI 3.1 document at `/api/v1/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`. */
 export default fp(
   async (app: FastifyInstance) => {
@@ -55,6 +75,10 @@ export default fp(
             },
           },
         },
+      },
+      transform: ({ schema, url, route }) => {
+        const headers = requestHeaders[route.method === 'DELETE' ? 'PATCH' : String(route.method)]
+        return { schema: { ...(headers && { headers }), ...schema }, url }
       },
       refResolver: { buildLocalReference: (json) => String(json.$id) },
     })

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TenantScope } from '../db/scope.ts'
 import { platformOrgId } from '../db/tables/audit.ts'
+import { networkOf } from '../lib/address.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -22,7 +23,7 @@ export default fp(
           org_id: auth?.org_id ?? platformOrgId,
           actor: {
             user_id: auth?.user_id ?? null,
-            principal: auth?.principal ?? 'anonymous',
+            principal: auth?.principal ?? `anonymous:${networkOf(this.ip)}`,
             request_id: this.id,
             ip: this.ip,
           },

@@ -114,6 +114,11 @@ describe('an operation', () => {
   )
 })
 
+test('whoever may only read changes nothing', () => {
+  const changing = contract.operations.filter(({ method }) => method !== 'GET')
+  expect(changing.filter(({ permission }) => permission?.endsWith(':read')).map(({ title }) => title)).toEqual([])
+})
+
 /** The errors an operation cannot do without. */
 function errorsOf({ method, path, permission, parameters, body }: Operation): number[] {
   const errors = [429, 500, 503]

@@ -48,11 +48,12 @@ export function expectationOf({ title, permission, path }: Operation, caller: Ca
 
 /** Everybody there is, seen from the organisation of `owner`; `sql` is the database's owner. */
 export async function callersOf(api: Api, sql: postgres.Sql, owner: Person): Promise<Caller[]> {
-  const insider = async (role: string): Promise<Caller> => {
+  const insider = async (role: string, change?: Change): Promise<Caller> => {
     const person = role === 'owner' ? owner : await api.newUser(owner, role)
+    await change?.(person)
     return {
       name: role,
-      client: person,
+      client: change ? await api.signIn(person.email) : person,
       permissions: permissionsOf[role] as string[],
       again: () => api.signIn(person.email),
     }
@@ -84,6 +85,7 @@ export async function callersOf(api: Api, sql: postgres.Sql, owner: Person): Pro
   ]
   for (const role of Object.keys(permissionsOf)) callers.push(await insider(role))
   callers.push(
+    { ...(await insider('guest', makeSuperuser)), name: 'superuser who is a guest' },
     await outsider('owner elsewhere', everything, async () => undefined),
     await outsider('superuser elsewhere', everything, makeSuperuser),
     {
@@ -104,6 +106,10 @@ export async function callersOf(api: Api, sql: postgres.Sql, owner: Person): Pro
     await expelled('removed member', async (person) => {
       await leaveOrganization(person)
       await changed('user', person.id)
+    }),
+    await expelled('token of another organisation', async ({ id }) => {
+      await sql`update sessions set org_id = null where user_id = ${id}`
+      await changed('user', id)
     }),
     await expelled('revoked session', (person) => person.post('/auth/logout')),
   )

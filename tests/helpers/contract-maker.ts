@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import { strictAjv } from '../../src/lib/validator.ts'
 import type { Answer, Client } from './api.ts'
-import type { Contract, Operation, Schema } from './contract.ts'
+import { type Contract, inspect, type Operation, type Schema } from './contract.ts'
 
 export type Values = Record<string, unknown>
 export type Payload = { body?: unknown; headers?: Record<string, string> }
@@ -56,10 +56,13 @@ export class Maker {
     return answer.body
   }
 
-  /** Calls an operation at a path; the payload is made by the caller unless given. */
-  async send({ method, ...operation }: Operation, client: Client, path: string, payload?: Payload): Promise<Answer> {
-    const { body, headers } = payload ?? (await this.payload({ method, ...operation }, client))
-    return client.send(method, path.startsWith('/api/') ? path : `http://localhost${path}`, body, headers)
+  /** Calls an operation at a path and inspects the answer; the payload is made by the caller unless given. */
+  async send(operation: Operation, client: Client, path: string, payload?: Payload): Promise<Answer> {
+    const { body, headers } = payload ?? (await this.payload(operation, client))
+    const url = path.startsWith('/api/') ? path : `http://localhost${path}`
+    const answer = await client.send(operation.method, url, body, headers)
+    inspect(operation, answer)
+    return answer
   }
 
   /** A body that this client may send, in the content type of the operation. */

@@ -30,7 +30,7 @@ export type Schema = {
 
 type Media = Record<string, { schema: Schema }>
 
-export type Parameter = { name: string; in: string; required?: boolean; schema: Schema }
+type Parameter = { name: string; in: string; required?: boolean; schema: Schema }
 
 /** One operation of the document. */
 export type Operation = {

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import type { TenantScope } from '../../../db/scope.ts'
 import { deriveKey, hmac, randomToken } from '../../../lib/crypto.ts'
 import { canonicalEmail } from '../../../lib/email.ts'
 import { invalidField, Problem } from '../../../lib/errors.ts'
@@ -76,15 +77,13 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
           'Accounts are made by invitation only; ask an administrator of your organisation.',
         )
       const account = await newAccount(request.body, passwordComposition)
-      const made = request.once((scope) => register(scope, account.user, account.organization))
+      const make = (scope: TenantScope) => register(scope, account.user, account.organization)
       if (!requireVerifiedEmail)
         return reply
           .code(201)
           .header('location', '/api/v1/auth/me')
-          .send(await made)
-      await made.catch((error: unknown) => {
-        if (!(error instanceof Problem) || error.code !== 'email_taken') throw error
-      })
+          .send(await request.once(make))
+      await request.once((scope) => make(scope).catch(ignoreTaken))
       return reply.code(202).send({ status: 'verification_required' })
     },
   )
@@ -187,6 +186,11 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
       return { ...(await getMe(request.scope, user_id)), roles: [...roles], permissions: [...permissions] }
     },
   )
+}
+
+/** Where addresses are verified, a known one is answered as a new one is. */
+const ignoreTaken = (error: unknown) => {
+  if (!(error instanceof Problem) || error.code !== 'email_taken') throw error
 }
 
 const userAgent = ({ headers }: FastifyRequest) => headers['user-agent']?.slice(0, 300) ?? null

@@ -61,11 +61,11 @@ async function* textOf(file: AsyncIterable<Buffer>, { options, progress }: Job):
 async function readHead(text: AsyncGenerator<string>): Promise<string> {
   let head = ''
   while (endOfFirstLine(head) === -1) {
+    if (head.length > firstLineMax)
+      throw new Problem('csv_header_invalid', `The header line exceeds ${firstLineMax} characters.`)
     const { value, done } = await text.next()
     if (done) break
     head += value
-    if (head.length > firstLineMax)
-      throw new Problem('csv_header_invalid', 'The header line exceeds 1,048,576 characters.')
   }
   return head
 }

@@ -5,7 +5,7 @@ import { type CellError, printable } from './rows.ts'
 export type Reject = { line: number; cells: string[]; errors: string }
 
 const reportedMax = 100
-const batchRows = 500
+const batchRows = 2_000
 const batchSize = 1_048_576
 
 /** Counts rejected rows, keeps the first errors for the report, and saves every row in batches. */

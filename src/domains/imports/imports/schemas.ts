@@ -109,7 +109,7 @@ export type ImportQuery = Static<typeof ImportQuery>
 /** The multipart body, for the documentation alone: the fields stand before the file, which is streamed. */
 export const ImportForm = named(
   'ImportForm',
-  Type.Object({
+  Strict({
     id: Type.Optional(Uuid({ description: 'chosen by the client, to watch the import from another connection' })),
     mapping: Type.Optional(ref(ImportMapping)),
     mode: Type.Optional(StringEnum(importTerms.mode, { default: 'insert', description: 'upsert matches on the key' })),

@@ -123,3 +123,10 @@ describe('the audit of a loan', () => {
     expect((await owner.get('/loans?loan_number=lost')).body.data).toEqual([])
   })
 })
+
+test('a patch without fields changes nothing, but still honours If-Match', async ({ owner, loan }) => {
+  const answer = await owner.patch(`/loans/${loan.id}`, {})
+  expect(answer.status).toBe(200)
+  expect(answer.body).toEqual(loan)
+  expect((await owner.patch(`/loans/${loan.id}`, {}, { 'if-match': '"7"' })).status).toBe(412)
+})
