@@ -77,7 +77,7 @@ export async function seedLoans(
 }
 
 /** Leaves no work behind that would be done, and counted, later. */
-export async function settle(sql: postgres.Sql): Promise<void> {
+async function settle(sql: postgres.Sql): Promise<void> {
   await sql`vacuum (analyze) loans`
   await sql`checkpoint`.catch(() => undefined) // not every owner may
 }

@@ -28,7 +28,7 @@ function hash(index: number, salt: number): number {
 }
 
 /** The loan of this index, the same in every run, as one CSV line without its end. */
-export function tapeLine(index: number, loanNumber = `L${String(index).padStart(8, '0')}`): string {
+function tapeLine(index: number, loanNumber = `L${String(index).padStart(8, '0')}`): string {
   const [a, b, c] = [hash(index, 1), hash(index, 2), hash(index, 3)]
   const originated = pick(days, a)
   const term = pick(terms, b)

@@ -19,7 +19,7 @@ export type Result = {
   notes: string[]
 }
 
-export const ratiosOf = ({ tenon, base, figure }: Result): number[] =>
+const ratiosOf = ({ tenon, base, figure }: Result): number[] =>
   tenon.map((sample, round) => figure.of(sample) / figure.of(base[round] as Sample))
 
 export const failuresOf = ({ tenon, base }: Result): string[] => [

@@ -18,7 +18,7 @@ export type PoolOptions = {
 }
 
 /** The raw client. Its rows have the wire form already; a JSON value that it sends is an object, an array or JSON text. */
-export type Sql = postgres.Sql
+type Sql = postgres.Sql
 export type TransactionSql = postgres.TransactionSql
 /** The Drizzle handle of a pool or of a transaction. */
 export type Db = PostgresJsDatabase<Record<string, never>>

@@ -72,6 +72,8 @@ export type OpenUpload = {
   send(text: string): Promise<void>
   /** Ends the body as it should end. */
   end(): void
+  /** Ends the body here, in the middle of its file. */
+  finish(): void
   /** Cuts the connection. */
   cut(): void
   answer: Promise<{ status: number; body: Record<string, unknown>; headers: IncomingMessage['headers'] }>
@@ -84,10 +86,11 @@ export async function beginUpload(
   portfolioId: string,
   fields: Fields,
   text = `${header}\n`,
+  headers: Record<string, string> = {},
 ): Promise<OpenUpload> {
   const request = http.request(`${address}/api/v1${pathOf(portfolioId)}`, {
     method: 'POST',
-    headers: { ...multipartType, authorization: `Bearer ${token}` },
+    headers: { ...multipartType, authorization: `Bearer ${token}`, ...headers },
   })
   const answer = once(request, 'response').then(async ([found]) => {
     const response = found as IncomingMessage
@@ -100,5 +103,5 @@ export async function beginUpload(
   const send = (bytes: string | Buffer) => new Promise<void>((done) => request.write(bytes, () => done()))
   const head = multipart([...fieldParts(fields), { name: 'file', value: text, fileName: 'tape.csv' }])
   await send(head.subarray(0, head.length - bodyEnd.length))
-  return { send, end: () => request.end(bodyEnd), cut: () => request.destroy(), answer }
+  return { send, end: () => request.end(bodyEnd), finish: () => request.end(), cut: () => request.destroy(), answer }
 }

@@ -46,12 +46,8 @@ export class CsvReader {
 
   /** Takes the next piece, once {@link next} has returned undefined. */
   push(piece: string): void {
+    this.#refuseLong(this.#text.length)
     const rest = this.#text.slice(this.#recordAt)
-    if (rest.length > recordMax)
-      throw new Problem(
-        'csv_record_too_large',
-        `The record that begins on line ${this.#lines} exceeds ${recordMax} characters; a quote may not be closed.`,
-      )
     this.suspect = (rest !== '' && this.suspect) || piece.includes('\u0000') || piece.includes('\uFFFD')
     this.#cellAt -= this.#recordAt
     this.#scanAt -= this.#recordAt
@@ -143,6 +139,7 @@ export class CsvReader {
 
   /** The record that ends here, or undefined for an empty line. */
   #endRecord(end: number): string[] | undefined {
+    this.#refuseLong(end)
     const cells = this.#cells
     this.raw = this.#text.slice(this.#recordAt, end)
     this.line = this.#lines
@@ -152,6 +149,14 @@ export class CsvReader {
     this.#count = 0
     this.#recordAt = this.#cellAt
     return this.raw === '' ? undefined : cells
+  }
+
+  #refuseLong(end: number): void {
+    if (end - this.#recordAt > recordMax)
+      throw new Problem(
+        'csv_record_too_large',
+        `The record that begins on line ${this.#lines} exceeds ${recordMax} characters; a quote may not be closed.`,
+      )
   }
 }
 

@@ -27,7 +27,7 @@ const name = (identifier: string) => `"${identifier.replaceAll('"', '""')}"`
 const names = (identifiers: readonly string[]) => identifiers.map(name).join(', ')
 
 /** The columns in front of a row's own, in the order in which the row writer is given their values. */
-export const keyColumns = ({ parent }: Target) => ['org_id', parent.column, 'import_id', 'id']
+const keyColumns = ({ parent }: Target) => ['org_id', parent.column, 'import_id', 'id']
 
 /** After a chunk with duplicates, so many chunks at most take the careful way before COPY is tried again. */
 const carefulMax = 64

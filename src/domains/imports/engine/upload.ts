@@ -136,11 +136,14 @@ function guardBody({ raw }: FastifyRequest, limits: UploadLimits, breakOff: (pro
   }
 }
 
+/** Codes of a connection that ended before its request did. */
+const cutOff = new Set(['FST_MP_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'])
+
 /** What @fastify/multipart and its parser throw, in terms of the request. */
 function asProblem(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof Problem) return error
   const code = 'code' in error ? String(error.code) : ''
-  if (code === 'FST_MP_PREMATURE_CLOSE' || /terminated early|Unexpected end/.test(error.message))
+  if (cutOff.has(code) || /terminated early|Unexpected end/.test(error.message))
     return new Problem('upload_incomplete', 'The upload was cut off before its end.', { cause: error })
   if (code === 'FST_INVALID_JSON_FIELD_ERROR')
     return new Problem('multipart_invalid', 'A field says it is JSON and is not.', { cause: error })

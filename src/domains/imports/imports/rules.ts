@@ -10,11 +10,12 @@ export function presentImport(row: ImportRow, nowMs = Date.now()): Import {
   return { ...row, duration_ms, rows_per_second: Math.round((row.received * 1_000) / Math.max(1, duration_ms)) }
 }
 
-/** Why an import failed, as the problem that answers the upload. */
-export function failureProblem({ id, failure }: Pick<ImportRow, 'id' | 'failure'>, cause?: unknown): Problem {
+/** Why an import failed, as the problem that answers the upload. @param error what broke it off, if anything did */
+export function failureProblem({ id, failure }: Pick<ImportRow, 'id' | 'failure'>, error?: unknown): Problem {
   const { code, detail } = failure ?? { code: 'internal_error', detail: '' }
   const known = Object.hasOwn(problems, code) ? (code as ProblemCode) : 'internal_error'
-  return new Problem(known, detail, { members: { import_id: id }, cause })
+  const extras = error instanceof Problem ? error.extras : { cause: error }
+  return new Problem(known, detail, { ...extras, members: { import_id: id } })
 }
 
 /** What an error that broke the import off says of it. */
