@@ -49,7 +49,7 @@ const handlerTimeoutMs = 30_000
  */
 export async function buildApp(config: Config, databaseUrl: string): Promise<FastifyInstance> {
   const app = Fastify({
-    logger: loggerOptions(config.logLevel),
+    logger: loggerOptions(config.logLevel, config.environment === 'test'),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: requestId,
     requestIdHeader: false,

@@ -1,4 +1,4 @@
-import type { LoggerOptions } from 'pino'
+import { type DestinationStream, destination, type LoggerOptions } from 'pino'
 
 /** The root of an error's causes: what wraps it (an ORM, say) repeats queries and their values. */
 function rootOf(error: Error): Error {
@@ -26,14 +26,55 @@ function serializeError(error: unknown) {
   return { type: root.name, code, message, constraint_name, table_name, at }
 }
 
-/** One JSON line a record; headers, bodies and queries are never logged, so no secret of theirs can be. */
-export const loggerOptions = (level: string): LoggerOptions => ({
+const secretFields = new Set([
+  'password',
+  'password_hash',
+  'authorization',
+  'cookie',
+  'token',
+  'access_token',
+  'refresh_token',
+  'secret',
+])
+
+/** The record without the values of fields that hold secrets, at any depth; most records hold none and stay as they are. */
+function redacted(record: Record<string, unknown>): Record<string, unknown> {
+  let copy: Record<string, unknown> | undefined
+  for (const name in record) {
+    const value = record[name]
+    const kept = secretFields.has(name) ? '[redacted]' : isPlain(value) ? redacted(value) : value
+    if (kept === value) continue
+    copy ??= { ...record }
+    copy[name] = kept
+  }
+  return copy ?? record
+}
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+
+let second = 0
+let secondText = ''
+
+/** The time as ISO 8601; most lines share their second with the one before. */
+function timestamp(): string {
+  const now = Date.now()
+  const ms = now % 1_000
+  if (now - ms !== second) {
+    second = now - ms
+    secondText = new Date(second).toISOString().slice(0, 20)
+  }
+  return `,"time":"${secondText}${String(ms).padStart(3, '0')}Z"`
+}
+
+/**
+ * One JSON line a record on standard output. Headers, bodies and queries are never logged, so no secret of theirs can be.
+ * @param sync write each line before going on; otherwise lines that come while one is written go out together
+ */
+export const loggerOptions = (level: string, sync: boolean): LoggerOptions & { stream: DestinationStream } => ({
   level,
-  timestamp: () => `,"time":"${new Date().toISOString()}"`,
-  formatters: { level: (label) => ({ level: label }), bindings: () => ({}) },
+  timestamp,
+  formatters: { level: (label) => ({ level: label }), bindings: () => ({}), log: redacted },
   serializers: { err: serializeError },
-  redact: {
-    paths: ['*.password', '*.authorization', '*.token', 'password', 'authorization', 'token'],
-    censor: '[redacted]',
-  },
+  stream: destination({ dest: 1, sync }),
 })

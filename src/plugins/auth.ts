@@ -1,5 +1,5 @@
 import jwt from '@fastify/jwt'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { v7 as uuidv7 } from 'uuid'
 import { BoundedMap } from '../lib/bounded-map.ts'
@@ -84,12 +84,9 @@ export default fp(
       }
     }
 
-    async function authenticate(token: string): Promise<Auth> {
-      const claims = claimsOf(token)
-      const found = access.peek(claims.sid) ?? (await access.load(claims.sid))
-      if (found === undefined || found.user_id !== claims.sub || found.org_id !== claims.org)
-        throw new Problem('session_ended', 'This session has ended; sign in again.')
-      return found
+    function settle(request: FastifyRequest, { sub, org }: Claims, found: Auth | undefined) {
+      if (found !== undefined && found.user_id === sub && found.org_id === org) request.auth = found
+      else request.authProblem = new Problem('session_ended', 'This session has ended; sign in again.')
     }
 
     app.decorateRequest('auth', null)
@@ -97,15 +94,22 @@ export default fp(
     app.decorate('signAccessToken', (session) =>
       signers.current!.sign({ sid: session.id, org: session.org_id, jti: uuidv7() }, { sub: session.user_id }),
     )
-    app.addHook('onRequest', async (request) => {
+    app.addHook('onRequest', (request, _reply, done) => {
       const { authorization } = request.headers
-      if (authorization === undefined) return
+      if (authorization === undefined) return done()
       try {
-        request.auth = await authenticate(bearer(authorization))
+        const claims = claimsOf(bearer(authorization))
+        const known = access.peek(claims.sid)
+        if (known === undefined) {
+          access.load(claims.sid).then((found) => done(void settle(request, claims, found)), done)
+          return
+        }
+        settle(request, claims, known)
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         request.authProblem = error
       }
+      done()
     })
   },
   { name: 'auth', dependencies: ['access'] },

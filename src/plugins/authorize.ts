@@ -40,21 +40,20 @@ export default fp(
 type Guarded = { auth: Auth | null; authProblem: Problem | null }
 
 function guardFor(permission: string, unverified: boolean) {
-  return async ({ auth, authProblem }: Guarded) => {
-    if (auth === null)
-      throw (
-        authProblem ??
-        new Problem('unauthenticated', 'Send Authorization: Bearer <access token>; POST /api/v1/auth/login gives one.')
-      )
+  const refusal = ({ auth, authProblem }: Guarded): Problem | undefined => {
+    if (auth === null) return authProblem ?? unauthenticated()
     if (!unverified && !auth.verified)
-      throw new Problem('email_unverified', 'Verify your e-mail address first; until then only /auth routes answer.')
-    if (permission !== 'signed_in' && !auth.permissions.has(permission)) {
-      if (auth.org_id === null)
-        throw new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
-      throw new Problem('forbidden', `This needs the permission ${permission}, which none of your roles gives.`)
-    }
+      return new Problem('email_unverified', 'Verify your e-mail address first; until then only /auth routes answer.')
+    if (permission === 'signed_in' || auth.permissions.has(permission)) return undefined
+    return auth.org_id === null
+      ? new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
+      : new Problem('forbidden', `This needs the permission ${permission}, which none of your roles gives.`)
   }
+  return (request: Guarded, _reply: unknown, done: (error?: Error) => void) => done(refusal(request))
 }
+
+const unauthenticated = () =>
+  new Problem('unauthenticated', 'Send Authorization: Bearer <access token>; POST /api/v1/auth/login gives one.')
 
 /** Adds what the guard makes true of the route to its schema: security and the problems it can answer. */
 function document(route: RouteOptions) {

@@ -41,9 +41,9 @@ export default fp(
     const answers = (id: string) => ({ 200: { $ref: `${id}#` }, 503: { $ref: `${id}#` } })
     const tags = ['system']
 
-    app.addHook('onRequest', async (request) => {
-      if (app.lifecycle.state === 'starting' && !request.routeOptions.config.always)
-        throw new Problem('unavailable', 'The service is starting and waits for its database.', { retryAfterS: 2 })
+    app.addHook('onRequest', (request, _reply, done) => {
+      const closed = app.lifecycle.state === 'starting' && !request.routeOptions.config.always
+      done(closed ? starting() : undefined)
     })
 
     // A connection that has not sent a request yet counts as busy for Node, and would hold the end up.
@@ -54,8 +54,9 @@ export default fp(
     app.addHook('preClose', async () => {
       for (const socket of silent) socket.destroy()
     })
-    app.addHook('onSend', async (_request, reply) => {
+    app.addHook('onSend', (_request, reply, _payload, done) => {
       if (app.lifecycle.state === 'stopping') reply.header('connection', 'close')
+      done()
     })
 
     app.get(
@@ -140,6 +141,9 @@ declare module 'fastify' {
     always?: true
   }
 }
+
+const starting = () =>
+  new Problem('unavailable', 'The service is starting and waits for its database.', { retryAfterS: 2 })
 
 /** A round trip to the database in milliseconds, or null when there is none to be had. */
 async function pingMs(app: FastifyInstance): Promise<number | null> {

@@ -31,14 +31,16 @@ export default fp(
     })
     const serverTiming = app.config.environment === 'development'
 
-    app.addHook('onRequest', async (request, reply) => {
+    app.addHook('onRequest', (request, reply, done) => {
       reply.header('x-request-id', request.id)
+      done()
     })
     if (serverTiming)
-      app.addHook('onSend', async (_request, reply) => {
+      app.addHook('onSend', (_request, reply, _payload, done) => {
         reply.header('server-timing', `total;dur=${reply.elapsedTime.toFixed(1)}`)
+        done()
       })
-    app.addHook('onResponse', async (request, reply) => {
+    app.addHook('onResponse', (request, reply, done) => {
       const route = request.routeOptions.url ?? 'unknown'
       durations.labels(request.method, route, String(reply.statusCode)).observe(reply.elapsedTime / 1_000)
       const trace = request.headers.traceparent
@@ -56,6 +58,7 @@ export default fp(
         },
         'request',
       )
+      done()
     })
 
     // Without a token anybody could read it: in production the route is there only where one is set.

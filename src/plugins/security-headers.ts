@@ -33,6 +33,15 @@ const policies = {
   },
 }
 
+/** What only tells browsers how to treat pages or plugins of old, which an API has none of. */
+const forPages = {
+  originAgentCluster: false,
+  dnsPrefetchControl: false,
+  ieNoOpen: false,
+  permittedCrossDomainPolicies: false,
+  xssFilter: false,
+} as const
+
 /** Security headers on every answer, and the origins whose pages may read answers. */
 export default fp(
   async (app: FastifyInstance) => {
@@ -42,13 +51,15 @@ export default fp(
       strictTransportSecurity: app.config.production && { maxAge: 31_536_000, includeSubDomains: true },
       crossOriginResourcePolicy: { policy: 'cross-origin' },
       frameguard: { action: 'deny' },
+      ...forPages,
     })
     app.decorate('securityHeaders', headers)
-    app.addHook('onRequest', async (request, reply) => {
+    app.addHook('onRequest', (request, reply, done) => {
       reply.headers(headers)
       const { contentSecurityPolicy } = request.routeOptions.config
       if (contentSecurityPolicy !== undefined && cspMode !== 'disabled')
         reply.header('content-security-policy', contentSecurityPolicy)
+      done()
     })
 
     const allowed = new Set(corsOrigins)

@@ -5,10 +5,10 @@ import { Problem } from '../lib/errors.ts'
 /** Closes a scope of routes to credentials without an organisation. */
 export default fp(
   async (app: FastifyInstance) => {
-    app.addHook('preValidation', async ({ auth }) => {
-      if (auth?.org_id === null)
-        throw new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
-    })
+    app.addHook('preValidation', ({ auth }, _reply, done) => done(auth?.org_id === null ? homeless() : undefined))
   },
   { name: 'tenant', dependencies: ['auth'] },
 )
+
+const homeless = () =>
+  new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
