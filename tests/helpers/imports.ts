@@ -11,7 +11,7 @@ export const multipartType = { 'content-type': `multipart/form-data; boundary=${
 
 const headOf = ({ name, fileName }: Part) =>
   `--${boundary}\r\ncontent-disposition: form-data; name="${name}"${fileName === undefined ? '' : `; filename="${fileName}"`}\r\n\r\n`
-export const bodyEnd = `\r\n--${boundary}--\r\n`
+const bodyEnd = `\r\n--${boundary}--\r\n`
 
 /** The parts as a body, in this order. */
 export const multipart = (parts: Part[]): Buffer =>

@@ -1,7 +1,7 @@
 import { createIdSource } from './ids.ts'
 import type { Row } from './rows.ts'
 
-/** Bytes of COPY text after which a chunk is loaded; two of them are in memory at once. */
+/** Bytes of COPY text, or of records, after which a chunk is loaded; two chunks are in memory at once. */
 const chunkSize = 2_097_152
 const rowsMax = 32_768
 
@@ -21,7 +21,7 @@ export class Chunk {
   rows = 0
 
   get full(): boolean {
-    return this.#copy.size >= chunkSize || this.rows >= rowsMax
+    return Math.max(this.#copy.size, this.#records.size) >= chunkSize || this.rows >= rowsMax
   }
 
   /** @param text the row as COPY takes it */

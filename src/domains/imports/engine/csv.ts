@@ -26,6 +26,7 @@ export class CsvReader {
   readonly #delimiter: number
   readonly #cellsMax: number
   #text = ''
+  #held = ''
   #ended = false
   #recordAt = 0
   #cells: string[] = []
@@ -47,17 +48,23 @@ export class CsvReader {
   /** Takes the next piece, once {@link next} has returned undefined. */
   push(piece: string): void {
     this.#refuseLong(this.#text.length)
+    this.#held += piece
+    // A long record that comes in crumbs is put together now and then: at each crumb it would cost its square.
+    if (this.#held.length * 8 < this.#text.length - this.#recordAt && !this.#ended) return
     const rest = this.#text.slice(this.#recordAt)
-    this.suspect = (rest !== '' && this.suspect) || piece.includes('\u0000') || piece.includes('\uFFFD')
+    const more = this.#held
+    this.#held = ''
+    this.suspect = (rest !== '' && this.suspect) || more.includes('\u0000') || more.includes('\uFFFD')
     this.#cellAt -= this.#recordAt
     this.#scanAt -= this.#recordAt
     this.#recordAt = 0
-    this.#text = rest === '' ? piece : rest + piece
+    this.#text = rest === '' ? more : rest + more
   }
 
   /** No piece follows: what is left is the last record. */
   end(): void {
     this.#ended = true
+    this.push('')
   }
 
   /**

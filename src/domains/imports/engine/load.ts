@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { TransactionSql } from '../../../db/client.ts'
 import { Problem } from '../../../lib/errors.ts'
 import { CsvReader, detectDelimiter, endOfFirstLine } from './csv.ts'
@@ -34,6 +35,8 @@ export async function loadFile(sql: TransactionSql, file: AsyncIterable<Buffer>,
     for await (const piece of text) {
       reader.push(piece)
       await readRecords()
+      // A fast client's next piece is there already: other requests have their turn before it.
+      await setImmediate()
     }
     reader.end()
     await readRecords()

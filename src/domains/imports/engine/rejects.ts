@@ -1,11 +1,12 @@
 import type { ImportError } from '../../../db/tables/imports.ts'
-import { type CellError, printable } from './rows.ts'
+import type { CellError } from './rows.ts'
+import { printable } from './text.ts'
 
 /** A rejected record: its cells as they stood in the file, and why in a sentence. */
 export type Reject = { line: number; cells: string[]; errors: string }
 
 const reportedMax = 100
-const batchRows = 2_000
+const batchRows = 1_000
 const batchSize = 1_048_576
 
 /** Counts rejected rows, keeps the first errors for the report, and saves every row in batches. */
@@ -32,7 +33,7 @@ export class RejectLog {
     const sentence = errors
       .map(({ column, message }) => (column === null ? message : `${column} ${message}`))
       .join('; ')
-    const reject = { line, cells: cells.map(printable), errors: printable(sentence) }
+    const reject = { line, cells: cells.map((cell) => printable(cell)), errors: printable(sentence) }
     this.#size += reject.errors.length + cells.reduce((sum, cell) => sum + cell.length, 0)
     this.#batch.push(reject)
   }

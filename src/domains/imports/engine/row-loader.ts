@@ -7,6 +7,7 @@ import { bindMapping, type Source } from './mapping.ts'
 import { createStore, type Loaded, type Store } from './queries.ts'
 import { RejectLog } from './rejects.ts'
 import { type CellError, createRowReader, type ReadRow, type Row } from './rows.ts'
+import { printable } from './text.ts'
 
 /**
  * Takes the records of one file: reads, judges and collects them, and loads a chunk while the next is collected.
@@ -125,10 +126,7 @@ const duplicate = ({ column, at }: Source, cells: string[]): CellError => ({
 })
 
 function ragged(cells: string[], width: number, expected: number): CellError {
-  const excess = cells
-    .slice(expected, expected + 10)
-    .join(', ')
-    .slice(0, 200)
+  const excess = printable(cells.slice(expected, expected + 10).join(', '), 200)
   const message = `has ${width} cells, not ${expected}${excess === '' ? '' : `; the last are: ${excess}`}`
   return { column: null, code: 'ragged_row', value: null, message: `the row ${message}` }
 }

@@ -2,6 +2,7 @@ import type { ErrorObject } from 'ajv'
 import { cleanCell } from './header.ts'
 import type { Plan, Source } from './mapping.ts'
 import type { Target, Value } from './target.ts'
+import { printable } from './text.ts'
 
 /** A row of the target's fields, as its POST takes it; a field without a value is undefined. */
 export type Row = Record<string, unknown>
@@ -72,10 +73,8 @@ const whereOf = ({ column, at, constant }: Pick<Source, 'column' | 'at' | 'const
   value: at === -1 ? String(constant) : excerpt(cells[at] as string),
 })
 
-const excerpt = (cell: string): string | null => printable(cleanCell(cell).slice(0, 200)) || null
-
-/** Text as Postgres can store it. */
-export const printable = (text: string): string => text.replaceAll('\u0000', '\uFFFD').toWellFormed()
+const excerptMax = 200
+const excerpt = (cell: string): string | null => printable(cleanCell(cell), excerptMax) || null
 
 /** Cells with characters that are nothing: NUL, and what the encoding could not read. */
 function unstorable(columns: { at: number; column?: string | null; name?: string }[], cells: string[]): CellError[] {

@@ -20,3 +20,7 @@ export function createDecoder(encoding?: Encoding): Decode {
 }
 
 const startsUtf16 = ([first, second]: Uint8Array) => first === 0xff && second === 0xfe
+
+/** Text as Postgres can store it, without NUL and lone surrogates, and no longer than `lengthMax` characters. */
+export const printable = (text: string, lengthMax = Number.POSITIVE_INFINITY): string =>
+  text.slice(0, lengthMax).replaceAll('\u0000', '\uFFFD').toWellFormed()

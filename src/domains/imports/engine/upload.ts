@@ -1,8 +1,9 @@
-import type { MultipartFile } from '@fastify/multipart'
+import type { Multipart, MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import { invalidField, Problem } from '../../../lib/errors.ts'
 import { type Options, optionDefaults, readField } from './form.ts'
 import type { Target } from './target.ts'
+import { printable } from './text.ts'
 
 /** `idleMs`: how long the client may send nothing; `deadlineMs`: how long the whole upload may take. */
 export type UploadLimits = { bytesMax: number; idleMs: number; deadlineMs: number }
@@ -24,18 +25,17 @@ export type Upload = {
 
 /** @throws Problem that names the field which is wrong, or a limit that was exceeded */
 export async function openUpload(request: FastifyRequest, target: Target, limits: UploadLimits): Promise<Upload> {
+  if (Number(request.headers['content-length']) > limits.bytesMax) throw tooLarge(limits)
   let file: MultipartFile | undefined
   const guard = guardBody(request, limits, (problem) => file?.file.destroy(problem))
   const parts = request.parts({ limits: { ...partLimits, fileSize: Number.POSITIVE_INFINITY } })
   const nextPart = () => guard.waiting(parts.next())
   try {
-    const found = await readFields(nextPart, target)
-    const { file: part } = found
+    const { options, file: part } = await readFields(nextPart, target)
     file = part
     return {
-      options: found.options,
-      fileName:
-        file.filename === undefined ? null : file.filename.replaceAll('\u0000', '').slice(0, 255).toWellFormed(),
+      options,
+      fileName: printable(part.filename ?? '', 255) || null,
       file: fileOf(part, nextPart, guard),
       close: () => {
         guard.close()
@@ -48,7 +48,7 @@ export async function openUpload(request: FastifyRequest, target: Target, limits
   }
 }
 
-type NextPart = () => Promise<IteratorResult<Awaited<ReturnType<ReturnType<FastifyRequest['parts']>['next']>>['value']>>
+type NextPart = () => Promise<IteratorResult<Multipart>>
 
 async function readFields(nextPart: NextPart, target: Target): Promise<{ options: Options; file: MultipartFile }> {
   const options: Options = { ...optionDefaults }
@@ -92,6 +92,8 @@ type Guard = {
   close(): void
 }
 
+const tooLarge = ({ bytesMax }: UploadLimits) => new Problem('payload_too_large', `The body exceeds ${bytesMax} bytes.`)
+
 /** Counts the body's bytes and watches the clock; the first limit that is exceeded breaks the upload off. */
 function guardBody({ raw }: FastifyRequest, limits: UploadLimits, breakOff: (problem: Problem) => void): Guard {
   let broken: Problem | undefined
@@ -105,7 +107,7 @@ function guardBody({ raw }: FastifyRequest, limits: UploadLimits, breakOff: (pro
   let bytes = 0
   const count = (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes > limits.bytesMax) fail(new Problem('payload_too_large', `The body exceeds ${limits.bytesMax} bytes.`))
+    if (bytes > limits.bytesMax) fail(tooLarge(limits))
   }
   const idle = setTimeout(() => {
     if (!waits) idle.refresh()

@@ -110,7 +110,7 @@ function addImportRoute(app: FastifyInstance, target: Target, slots: Limiter) {
   app.post<{ Params: { id: string } }>(
     target.path,
     {
-      config: { permission: target.permission },
+      config: { permission: target.permission, problems: [408] },
       handlerTimeout: limits.deadlineMs + handlerSlackMs,
       // The body's schema is there for the documentation: the form is read as it arrives.
       validatorCompiler: (part) => (part.httpPart === 'body' ? () => true : strict(part)),

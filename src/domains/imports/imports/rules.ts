@@ -1,5 +1,6 @@
 import type { ImportFailure } from '../../../db/tables/imports.ts'
 import { Problem, type ProblemCode, problems } from '../../../lib/errors.ts'
+import { printable } from '../engine/text.ts'
 import type { ImportRow } from './queries.ts'
 import type { Import } from './schemas.ts'
 
@@ -20,7 +21,7 @@ export function failureProblem({ id, failure }: Pick<ImportRow, 'id' | 'failure'
 
 /** What an error that broke the import off says of it. */
 export function failureOf(error: unknown, unavailable: boolean): ImportFailure {
-  if (error instanceof Problem) return { code: error.code, detail: error.message }
+  if (error instanceof Problem) return { code: error.code, detail: printable(error.message) }
   return unavailable
     ? { code: 'unavailable', detail: 'The connection to the database was lost; nothing was loaded.' }
     : { code: 'internal_error', detail: 'Something went wrong on our side; nothing was loaded.' }

@@ -43,6 +43,7 @@ describe('a file that cannot be read as CSV', () => {
       '2001',
     ],
     ['a header of a million columns', `a${',b'.repeat(999_999)}`, 'csv_header_invalid', ''],
+    ['a header that names a column with a NUL twice', 'a\u0000,a\u0000\n', 'csv_header_invalid', 'twice'],
     ['a header with a NUL', `${header},a\u0000b\n`, 'csv_header_invalid', 'character'],
     ['a quote that is never closed', `${header}\n${good}L-2,"ABC,USD\n${rowsOf(9, 3)}`, 'csv_malformed', 'line 3'],
     ['text after a closing quote', `${header}\nL-1,"ABC" & Co,USD,2020-01-31,1,paid\n`, 'csv_malformed', 'line 2'],
@@ -104,7 +105,7 @@ describe('a bad row', () => {
       .join()
   const cases: [string, string, object][] = [
     ['too few cells', 'B,B,USD', { column: null, code: 'ragged_row' }],
-    ['too many cells', `${row({})},more`, { column: null, code: 'ragged_row' }],
+    ['too many cells', `${row({})},mo\u0000re`, { column: null, code: 'ragged_row' }],
     ['a million cells', `${row({})}${','.repeat(1_000_000)}`, { column: null, code: 'ragged_row' }],
     [
       'an empty required cell',
