@@ -11,7 +11,7 @@ import {
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import { v7 as uuidv7 } from 'uuid'
 import { Problem } from '../lib/errors.ts'
-import { prepared } from './prepared.ts'
+import { prepared, unprepared } from './prepared.ts'
 import { owned, type TenantScope } from './scope.ts'
 import { auditEvents } from './tables/audit.ts'
 
@@ -125,11 +125,7 @@ export async function updateAudited<T extends TenantTable>(
   const audit = db
     .$with('audit', {})
     .as(sql`${auditOf(`${subject}.updated`, subject, changed('before', 'change'), changed('change', 'before'))}${from}`)
-  const statement = db
-    .with(before, change, audit)
-    .select()
-    .from(change)
-    .prepare(undefined as unknown as string)
+  const statement = db.with(before, change, audit).select().from(change).prepare(unprepared)
   const [made] = await statement.execute(eventValues(scope))
   if (made === undefined) await currentRow(scope, table, mine, version)
   return made as InferSelectModel<T> | undefined
@@ -157,11 +153,7 @@ export async function deleteAudited(
   )
   const was = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
   const audit = db.$with('audit', {}).as(auditOf(`${subject}.deleted`, subject, was, sql`null`))
-  const statement = db
-    .with(change, audit)
-    .select()
-    .from(change)
-    .prepare(undefined as unknown as string)
+  const statement = db.with(change, audit).select().from(change).prepare(unprepared)
   const gone = await statement.execute(eventValues(scope))
   if (gone.length === 0) await currentRow(scope, table, mine, version)
   return gone.length > 0

@@ -78,7 +78,7 @@ export async function listPage<T extends TenantTable, Row = InferSelectModel<T>>
     return rowsOf(db, spec)
       .where(
         and(
-          owned(spec.table, { org_id: sql.placeholder('org_id') as unknown as string }),
+          owned(spec.table, { org_id: sql.placeholder('org_id') }),
           ...filters.map((filter) => spec.filters[filter]!(sql`${sql.placeholder(filter)}`)),
           after(id, sortColumn, sort.startsWith('-'), start),
         ),

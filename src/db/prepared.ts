@@ -2,6 +2,9 @@ import type { Db } from './client.ts'
 
 const statements = new WeakMap<object, Map<string, unknown>>()
 
+/** In place of a name: Drizzle then runs the query with its placeholders, but has the server forget it. */
+export const unprepared = undefined as unknown as string
+
 /** A list has a shape for each set of filters; past this many a new one is sent unprepared, or they could flood the server. */
 const shapesMax = 500
 
@@ -15,7 +18,7 @@ export function prepared<P>(db: Db, name: string, build: (db: Db, name: string) 
   statements.set(db, known)
   const found = known.get(name)
   if (found !== undefined) return found as P
-  if (known.size >= shapesMax) return build(db, undefined as unknown as string)
+  if (known.size >= shapesMax) return build(db, unprepared)
   const made = build(db, name)
   known.set(name, made)
   return made

@@ -1,4 +1,4 @@
-import { eq, type SQL } from 'drizzle-orm'
+import { eq, type Placeholder, type SQL } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Db } from './client.ts'
 
@@ -9,5 +9,5 @@ type Actor = { user_id: string | null; principal: string; request_id: string; ip
 export type TenantScope = { db: Db; org_id: string; actor: Actor }
 
 /** The one way to say "this tenant's rows". */
-export const owned = (table: { org_id: PgColumn }, scope: Pick<TenantScope, 'org_id'>): SQL =>
+export const owned = (table: { org_id: PgColumn }, scope: { org_id: string | Placeholder }): SQL =>
   eq(table.org_id, scope.org_id)

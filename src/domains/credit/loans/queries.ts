@@ -1,10 +1,9 @@
-import { and, eq, sql } from 'drizzle-orm'
 import { deleteAudited, insertAudited, updateAudited } from '../../../db/audit.ts'
 import { missingReference, taken, withConstraints } from '../../../db/errors.ts'
+import { getOwned } from '../../../db/get.ts'
 import type { ImportTarget } from '../../../db/import-target.ts'
 import { compare, containsText, listPage, oneOf } from '../../../db/list.ts'
-import { prepared } from '../../../db/prepared.ts'
-import { owned, type TenantScope } from '../../../db/scope.ts'
+import type { TenantScope } from '../../../db/scope.ts'
 import { loans, portfolios } from '../../../db/tables/credit.ts'
 import { notFound, oneOr404 } from '../../../lib/errors.ts'
 import { derive } from './rules.ts'
@@ -71,17 +70,7 @@ export const loanTarget: ImportTarget = {
 
 export const listLoans = (scope: TenantScope, query: LoanQuery) => listPage(scope, list, query)
 
-export async function getLoan(scope: TenantScope, id: string) {
-  const statement = prepared(scope.db, 'get_loan', (db, name) => {
-    const mine = owned(loans, { org_id: sql.placeholder('org_id') as unknown as string })
-    return db
-      .select()
-      .from(loans)
-      .where(and(mine, eq(loans.id, sql.placeholder('id'))))
-      .prepare(name)
-  })
-  return oneOr404(await statement.execute({ org_id: scope.org_id, id }))
-}
+export const getLoan = (scope: TenantScope, id: string) => getOwned(scope, loans, id)
 
 export const createLoan = (scope: TenantScope, body: LoanCreate) =>
   withConstraints(constraints, () =>

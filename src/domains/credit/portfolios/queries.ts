@@ -1,8 +1,8 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import { deleteAudited, insertAudited, recordEvent, updateAudited } from '../../../db/audit.ts'
 import { missingReference, taken, withConstraints } from '../../../db/errors.ts'
+import { getOwned } from '../../../db/get.ts'
 import { compare, containsText, listPage } from '../../../db/list.ts'
-import { prepared } from '../../../db/prepared.ts'
 import { owned, type TenantScope } from '../../../db/scope.ts'
 import { type DefaultDefinition, loans, portfolios } from '../../../db/tables/credit.ts'
 import { invalidField, notFound, oneOr404, Problem } from '../../../lib/errors.ts'
@@ -32,17 +32,7 @@ const list = {
 
 export const listPortfolios = (scope: TenantScope, query: PortfolioQuery) => listPage(scope, list, query)
 
-export async function getPortfolio(scope: TenantScope, id: string) {
-  const statement = prepared(scope.db, 'get_portfolio', (db, name) => {
-    const mine = owned(portfolios, { org_id: sql.placeholder('org_id') as unknown as string })
-    return db
-      .select()
-      .from(portfolios)
-      .where(and(mine, eq(portfolios.id, sql.placeholder('id'))))
-      .prepare(name)
-  })
-  return oneOr404(await statement.execute({ org_id: scope.org_id, id }))
-}
+export const getPortfolio = (scope: TenantScope, id: string) => getOwned(scope, portfolios, id)
 
 export async function createPortfolio(scope: TenantScope, body: PortfolioCreate) {
   checkEdges(body.bucket_edges)
