@@ -189,3 +189,10 @@ function serializeArray(value: unknown, serialize: Serialize): unknown {
   const items = value.map((item) => (item == null ? 'NULL' : `"${String(serialize(item)).replace(/["\\]/g, '\\$&')}"`))
   return `{${items.join(',')}}`
 }
+
+/**
+ * The raw client under a Drizzle handle, of a pool or of a transaction. What runs through it is prepared, and its rows
+ * have the wire form without being mapped.
+ */
+export const clientOf = (db: Db): Sql | TransactionSql =>
+  (db._ as unknown as { session: { client: Sql | TransactionSql } }).session.client

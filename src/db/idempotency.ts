@@ -1,6 +1,6 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { Problem } from '../lib/errors.ts'
-import type { Db } from './client.ts'
+import { clientOf, type Db } from './client.ts'
 import { idempotencyKeys } from './tables/idempotency.ts'
 
 /** One use of an `Idempotency-Key`: whose it is, for which route, and what was asked. */
@@ -13,35 +13,34 @@ export type KeyUse = { org_id: string; principal: string; route: string; key: st
  * @throws Problem `idempotency_in_progress` or `idempotency_mismatch`
  */
 export async function claimKey(db: Db, use: KeyUse): Promise<Buffer | undefined> {
-  const { org_id, principal, route, key } = use
+  const { org_id, principal, route, key, request_hash } = use
+  const sql = clientOf(db)
   const name = JSON.stringify([org_id, principal, route, key])
-  const claimed = await db.execute(sql`
+  const claimed = await sql`
     with lock as materialized (select pg_try_advisory_xact_lock(hashtextextended(${name}, 0)) as free)
-    insert into ${idempotencyKeys} (org_id, principal, route, key, request_hash)
-    select ${org_id}::uuid, ${principal}, ${route}, ${key}, ${use.request_hash} from lock where free
-    on conflict do nothing returning 1`)
+    insert into idempotency_keys (org_id, principal, route, key, request_hash)
+    select ${org_id}::uuid, ${principal}::text, ${route}::text, ${key}::text, ${request_hash}::text from lock where free
+    on conflict do nothing returning 1`
   if (claimed.length > 0) return undefined
-  const [first] = await db.select().from(idempotencyKeys).where(sameKey(use))
+  const [first] = await sql<{ request_hash: string; answer: Buffer | null }[]>`
+    select request_hash, answer from idempotency_keys
+    where org_id = ${org_id} and principal = ${principal} and route = ${route} and key = ${key}`
   if (first?.answer == null)
     throw new Problem(
       'idempotency_in_progress',
       'A request with this Idempotency-Key is still running; repeat it when it has ended.',
     )
-  if (first.request_hash !== use.request_hash)
+  if (first.request_hash !== request_hash)
     throw new Problem('idempotency_mismatch', 'This Idempotency-Key was used for another request; make a new one.')
   return first.answer
 }
 
-export const storeAnswer = (db: Db, use: KeyUse, answer: Buffer) =>
-  db.update(idempotencyKeys).set({ answer }).where(sameKey(use))
-
-const sameKey = ({ org_id, principal, route, key }: KeyUse) =>
-  and(
-    eq(idempotencyKeys.org_id, org_id),
-    eq(idempotencyKeys.principal, principal),
-    eq(idempotencyKeys.route, route),
-    eq(idempotencyKeys.key, key),
-  )
+/** Keeps the sealed answer with the claim. */
+export async function storeAnswer(db: Db, { org_id, principal, route, key }: KeyUse, answer: Buffer): Promise<void> {
+  await clientOf(db)`
+    update idempotency_keys set answer = ${answer}
+    where org_id = ${org_id} and principal = ${principal} and route = ${route} and key = ${key}`
+}
 
 /** Forgets keys a day after their use. @returns how many */
 export async function purgeKeys(db: Db): Promise<number> {
