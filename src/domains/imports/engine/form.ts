@@ -46,10 +46,20 @@ function readDelimiter(text: string): string {
   return delimiter
 }
 
+/** As JSON writes what Postgres cannot store: NUL, and half of a surrogate pair. */
+const unstorable = /(?<!\\)\\u(0000|d[89a-f][0-9a-f]{2})/
+
 /** @throws Problem `invalid_mapping` */
 function readMapping(text: unknown, target: Target): ImportMapping {
   try {
-    return checkMapping(typeof text === 'string' ? JSON.parse(text) : text, target)
+    const mapping: unknown = typeof text === 'string' ? JSON.parse(text) : text
+    if (unstorable.test(JSON.stringify(mapping)))
+      throw new Problem('invalid_mapping', '/body/mapping holds a character that cannot be stored.', {
+        errors: [
+          { pointer: '/body/mapping', code: 'invalid_character', message: 'holds a character that cannot be stored' },
+        ],
+      })
+    return checkMapping(mapping, target)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw new Problem('invalid_mapping', '/body/mapping is not valid JSON.', {
@@ -65,22 +75,22 @@ function readMapping(text: unknown, target: Target): ImportMapping {
  */
 export function readField(name: string, value: unknown, target: Target): Partial<Options> {
   if (name === 'mapping') return { mapping: readMapping(value, target) }
-  const text = String(value)
+  if (typeof value !== 'string') throw refused(name.slice(0, 100), 'type', 'must be text')
   switch (name) {
     case 'id':
-      return { id: readId(text) }
+      return { id: readId(value) }
     case 'mode':
-      return { mode: oneOf(importTerms.mode)(text, name) }
+      return { mode: oneOf(importTerms.mode)(value, name) }
     case 'on_error':
-      return { on_error: oneOf(importTerms.on_error)(text, name) }
+      return { on_error: oneOf(importTerms.on_error)(value, name) }
     case 'dry_run':
-      return { dry_run: truth(text, name) }
+      return { dry_run: truth(value, name) }
     case 'force':
-      return { force: truth(text, name) }
+      return { force: truth(value, name) }
     case 'delimiter':
-      return { delimiter: readDelimiter(text) }
+      return { delimiter: readDelimiter(value) }
     case 'encoding':
-      return { encoding: oneOf(encodings)(text, name) }
+      return { encoding: oneOf(encodings)(value, name) }
     case 'file':
       throw refused(name, 'file', 'must be a file part: it has a filename')
     default:

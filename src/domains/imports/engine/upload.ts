@@ -151,7 +151,7 @@ function asProblem(error: unknown): unknown {
     return new Problem('multipart_invalid', 'A field says it is JSON and is not.', { cause: error })
   if (/^FST_(PARTS|FILES|FIELDS)_LIMIT$/.test(code))
     return new Problem('multipart_invalid', 'The form has too many parts.', { cause: error })
-  if (code.startsWith('FST_') || /multipart|part header|boundary/i.test(error.message))
+  if (code.startsWith('FST_') || /multipart|part header|boundary|needle/i.test(error.message))
     return new Problem('multipart_invalid', 'The multipart body cannot be read.', { cause: error })
   return error
 }

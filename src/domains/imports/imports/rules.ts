@@ -1,3 +1,4 @@
+import { databaseError } from '../../../db/errors.ts'
 import type { ImportFailure } from '../../../db/tables/imports.ts'
 import { Problem, type ProblemCode, problems } from '../../../lib/errors.ts'
 import { printable } from '../engine/text.ts'
@@ -19,9 +20,14 @@ export function failureProblem({ id, failure }: Pick<ImportRow, 'id' | 'failure'
   return new Problem(known, detail, { ...extras, members: { import_id: id } })
 }
 
+/** SQLSTATE class of deadlocks and failed serialisation. */
+const transactionRollback = '40'
+
 /** What an error that broke the import off says of it. */
 export function failureOf(error: unknown, unavailable: boolean): ImportFailure {
   if (error instanceof Problem) return { code: error.code, detail: printable(error.message) }
+  if (databaseError(error)?.code.startsWith(transactionRollback))
+    return { code: 'unavailable', detail: 'Another change met this import at the same moment; send it again.' }
   return unavailable
     ? { code: 'unavailable', detail: 'The connection to the database was lost; nothing was loaded.' }
     : { code: 'internal_error', detail: 'Something went wrong on our side; nothing was loaded.' }

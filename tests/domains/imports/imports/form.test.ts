@@ -186,3 +186,30 @@ describe('a mapping', () => {
     ])
   })
 })
+
+test('a boundary of 300 characters is refused as a form that cannot be read', async ({ owner }) => {
+  const { id } = await newPortfolio(owner)
+  const type = { 'content-type': `multipart/form-data; boundary=${'b'.repeat(300)}` }
+  const { status, body } = await owner.send('POST', `/portfolios/${id}/loans/import`, multipart([file]), type)
+  expect([status, body.code]).toEqual([400, 'multipart_invalid'])
+})
+
+test('an option that says it is JSON is refused by its name', async ({ owner }) => {
+  const { id } = await newPortfolio(owner)
+  const form = multipart([field('mode', '{}'), file])
+    .toString()
+    .replace('name="mode"', 'name="mode"\r\ncontent-type: application/json')
+  const { status, body } = await owner.send('POST', `/portfolios/${id}/loans/import`, form, multipartType)
+  expect([status, body.errors?.[0]]).toEqual([400, { pointer: '/body/mode', code: 'type', message: 'must be text' }])
+})
+
+for (const [title, name] of [
+  ['NUL', 'a\u0000b'],
+  ['half a surrogate pair', '\ud800'],
+])
+  test(`a mapping with ${title} is refused`, async ({ owner }) => {
+    const { id } = await newPortfolio(owner)
+    const mapping = JSON.stringify({ name, fields: {} })
+    const { status, body } = await sendParts(owner, id, [field('mapping', mapping), file])
+    expect([status, body.code, body.errors[0].code]).toEqual([400, 'invalid_mapping', 'invalid_character'])
+  })
