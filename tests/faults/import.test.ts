@@ -9,14 +9,15 @@ const id = '01a1fc48-63df-70bb-aa5f-4adae57bd6a5'
 /** Several chunks, so that rows are in the table when the import is struck. */
 const tape = tapeOf(40_000)
 
-/** A look at the connection that loads, and a service of its own process on the same database. */
+/** A look at the connection that has begun to write loans, and a service of its own process on the same database. */
 const test = base.extend<{ writing: () => Promise<number[]>; kill: (pid: number) => Promise<void>; server: Server }>({
   writing: async ({ api }, use) => {
     const sql = ownerSql(api.ownerUrl)
     await use(async () => {
       const found = await sql<{ pid: number }[]>`
-        select pid from pg_stat_activity
-        where datname = current_database() and application_name = 'tenon-ingest' and backend_xid is not null`
+        select pid from pg_stat_activity join pg_locks using (pid)
+        where datname = current_database() and application_name = 'tenon-ingest'
+          and relation = 'loans'::regclass and mode = 'RowExclusiveLock'`
       return found.map(({ pid }) => pid)
     })
     await sql.end()
