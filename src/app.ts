@@ -2,21 +2,21 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import { findAccess } from './access.ts'
 import type { Config } from './config.ts'
 import { loanTarget } from './domains/credit/loans/queries.ts'
 import { loans } from './domains/credit/loans/routes.ts'
 import { metrics } from './domains/credit/metrics/routes.ts'
 import { portfolios } from './domains/credit/portfolios/routes.ts'
-import { findAccess } from './domains/identity/auth/queries.ts'
 import { auth } from './domains/identity/auth/routes.ts'
 import { imports } from './domains/imports/imports/routes.ts'
-import { permissionsOf } from './domains/organizations/roles/rules.ts'
 import { users } from './domains/organizations/users/routes.ts'
 import { loggerOptions } from './lib/logger.ts'
 import { buildValidator } from './lib/validator.ts'
 import accessPlugin from './plugins/access.ts'
 import authPlugin from './plugins/auth.ts'
 import authorize from './plugins/authorize.ts'
+import background from './plugins/background.ts'
 import database from './plugins/database.ts'
 import errors, { clientError, frameworkErrors } from './plugins/errors.ts'
 import idempotency from './plugins/idempotency.ts'
@@ -81,23 +81,14 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
   await app.register(database, { url: databaseUrl })
   await app.register(accessPlugin, {
     url: databaseUrl,
-    find: async (sessionId: string) => {
-      const found = await findAccess(app.pools.requests.db, sessionId)
-      if (!found) return undefined
-      const { roles, email_verified_at, ...access } = found
-      return {
-        ...access,
-        roles: roles ?? [],
-        permissions: permissionsOf(roles ?? []),
-        verified: email_verified_at !== null || !config.auth.requireVerifiedEmail,
-      }
-    },
+    find: (credential: string) => findAccess(app.pools.requests.db, credential, config.auth.requireVerifiedEmail),
   })
   await app.register(authPlugin)
   await app.register(rateLimit)
   await app.register(authorize)
   await app.register(observability)
   await app.register(lifecycle)
+  await app.register(background)
   await app.register(scopePlugin)
   await app.register(idempotency)
 

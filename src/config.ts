@@ -36,6 +36,7 @@ const Environment = Type.Object({
   DATA_DIR: Type.String({ default: '.data', minLength: 1 }),
   LOG_LEVEL: StringEnum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   DOMAINS: Type.String({ default: 'all', minLength: 1 }),
+  BACKGROUND_TASKS: StringEnum(['on', 'off'], { default: 'on' }),
 
   DATABASE_URL: Type.Optional(Url('postgres', 'postgresql')),
   MIGRATION_DATABASE_URL: Type.Optional(Url('postgres', 'postgresql')),
@@ -49,6 +50,7 @@ const Environment = Type.Object({
   ENCRYPTION_KEY: Type.Optional(Type.String()),
   ACCESS_TOKEN_TTL: Duration('15m'),
   REFRESH_TOKEN_TTL: Duration('7d'),
+  SESSION_MAX_TTL: Duration('90d'),
   REGISTRATION: StringEnum(['open', 'invite', 'closed'], { default: 'open' }),
   REQUIRE_VERIFIED_EMAIL: Type.Optional(Type.Boolean()),
   PASSWORD_COMPOSITION: StringEnum(['on', 'off'], { default: 'on' }),
@@ -123,6 +125,7 @@ function build(env: Static<typeof Environment>) {
     dataDir,
     logLevel: env.LOG_LEVEL,
     domains: domainsOf(env.DOMAINS),
+    backgroundTasks: env.BACKGROUND_TASKS === 'on',
     database: {
       url: env.DATABASE_URL,
       migrationUrl: env.MIGRATION_DATABASE_URL,
@@ -136,6 +139,7 @@ function build(env: Static<typeof Environment>) {
       jwtSecretPrevious: env.JWT_SECRET_PREVIOUS,
       accessTokenTtlS: seconds(env.ACCESS_TOKEN_TTL),
       refreshTokenTtlS: seconds(env.REFRESH_TOKEN_TTL),
+      sessionMaxTtlS: seconds(env.SESSION_MAX_TTL),
       registration: env.REGISTRATION,
       requireVerifiedEmail: env.REQUIRE_VERIFIED_EMAIL ?? production,
       passwordComposition: env.PASSWORD_COMPOSITION === 'on',

@@ -16,7 +16,7 @@ import { Problem } from '../lib/errors.ts'
 import { clientOf, type Db } from './client.ts'
 import { unprepared } from './prepared.ts'
 import { owned, type TenantScope } from './scope.ts'
-import { auditEvents } from './tables/audit.ts'
+import { auditEvents, auditQueue } from './tables/audit.ts'
 
 type TenantTable = PgTable & { org_id: PgColumn; id: PgColumn; version: PgColumn; updated_at: PgColumn }
 
@@ -31,30 +31,41 @@ export type AuditEvent = {
 
 /** Writes one event by itself: in a transaction, beside the change; alone, for what changes nothing (a refused login). */
 export async function recordEvent({ db, org_id, actor }: TenantScope, event: AuditEvent): Promise<void> {
-  await db.insert(auditEvents).values({
-    org_id,
-    id: uuidv7(),
-    actor_id: actor.user_id,
-    request_id: actor.request_id,
-    ip: actor.ip,
-    ...event,
-  })
+  const { action, subject_type, subject_id, before = null, after = null } = event
+  const { user_id, impersonator_id = null, api_key_id = null, request_id, ip } = actor
+  await clientOf(db)`
+    with audit as (
+      insert into audit_events
+        (org_id, id, actor_id, impersonator_id, api_key_id, action, subject_type, subject_id, before, after, request_id, ip)
+      values (${org_id}, ${uuidv7()}, ${user_id}, ${impersonator_id}, ${api_key_id}, ${action}, ${subject_type},
+        ${subject_id}, ${before as never}, ${after as never}, ${request_id}, ${ip})
+      returning org_id, id)
+    insert into audit_queue (org_id, id) select org_id, id from audit`
 }
 
 /** Columns no event repeats: keys that it has already, and secrets. */
-const unrecorded = sql.raw(`array['org_id','id','version','created_at','updated_at','password_hash']`)
+const unrecorded = sql.raw(
+  `array['org_id','id','version','created_at','updated_at','password_hash','key_hash','totp_secret','totp_last_step']`,
+)
 
 const column = (name: string) => sql.placeholder(name)
 
 /** The audit row of a change that a CTE named `change` made, as the next CTE of the same statement. */
-const auditOf = (action: string, subject: string, before: SQL, after: SQL) => sql`
-  insert into ${auditEvents} (org_id, id, actor_id, action, subject_type, subject_id, before, after, request_id, ip)
-  select change.org_id, ${column('_event')}::uuid, ${column('_actor')}::uuid, ${action}, ${subject}, change.id,
-    ${before}, ${after}, ${column('_request')}, ${column('_ip')} from change`
+const auditOf = (action: string, subject: string, before: SQL, after: SQL, from = sql`change`) => sql`
+  insert into ${auditEvents} (org_id, id, actor_id, impersonator_id, api_key_id, action, subject_type, subject_id,
+    before, after, request_id, ip)
+  select change.org_id, ${column('_event')}::uuid, ${column('_actor')}::uuid, ${column('_impersonator')}::uuid,
+    ${column('_key')}::uuid, ${action}, ${subject}, change.id, ${before}, ${after}, ${column('_request')},
+    ${column('_ip')} from ${from} returning org_id, id`
+
+/** The event's place in the queue of the chain, as the CTE after that. */
+const queued = sql`insert into ${auditQueue} (org_id, id) select org_id, id from audit`
 
 const eventValues = ({ actor }: TenantScope) => ({
   _event: uuidv7(),
   _actor: actor.user_id,
+  _impersonator: actor.impersonator_id ?? null,
+  _key: actor.api_key_id ?? null,
   _request: actor.request_id,
   _ip: actor.ip,
 })
@@ -95,7 +106,8 @@ function insertOf(db: Db, subject: string, table: TenantTable, columns: [string,
   )
   const after = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
   const audit = db.$with('audit', {}).as(auditOf(`${subject}.created`, subject, sql`null`, after))
-  const query = db.with(change, audit).select().from(change).prepare(unprepared).getQuery()
+  const queue = db.$with('queued', {}).as(queued)
+  const query = db.with(change, audit, queue).select().from(change).prepare(unprepared).getQuery()
   inserts.set(shape, query)
   return query
 }
@@ -134,11 +146,10 @@ export async function updateAudited<T extends TenantTable>(
       )
       .returning(),
   )
-  const from = sql.raw(', before')
-  const audit = db
-    .$with('audit', {})
-    .as(sql`${auditOf(`${subject}.updated`, subject, changed('before', 'change'), changed('change', 'before'))}${from}`)
-  const statement = db.with(before, change, audit).select().from(change).prepare(unprepared)
+  const differences = [changed('before', 'change'), changed('change', 'before')] as const
+  const audit = db.$with('audit', {}).as(auditOf(`${subject}.updated`, subject, ...differences, sql`change, before`))
+  const queue = db.$with('queued', {}).as(queued)
+  const statement = db.with(before, change, audit, queue).select().from(change).prepare(unprepared)
   const [made] = await statement.execute(eventValues(scope))
   if (made === undefined) await currentRow(scope, table, mine, version)
   return made as InferSelectModel<T> | undefined
@@ -166,7 +177,8 @@ export async function deleteAudited(
   )
   const was = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
   const audit = db.$with('audit', {}).as(auditOf(`${subject}.deleted`, subject, was, sql`null`))
-  const statement = db.with(change, audit).select().from(change).prepare(unprepared)
+  const queue = db.$with('queued', {}).as(queued)
+  const statement = db.with(change, audit, queue).select().from(change).prepare(unprepared)
   const gone = await statement.execute(eventValues(scope))
   if (gone.length === 0) await currentRow(scope, table, mine, version)
   return gone.length > 0

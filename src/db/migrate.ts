@@ -237,9 +237,11 @@ async function run(
   }
 }
 
+const appendOnly = new Set(['audit_events', 'audit_seals'])
+
 /** The rights of the service's role on a table: the audit is append-only, the history is the migrator's. */
 function rightsOn(table: string): string {
-  if (table === 'audit_events') return 'INSERT, SELECT'
+  if (appendOnly.has(table)) return 'INSERT, SELECT'
   return table === 'tenon_migrations' ? 'SELECT' : 'DELETE, INSERT, SELECT, UPDATE'
 }
 

@@ -2,8 +2,19 @@ import { eq, type Placeholder, type SQL } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Db } from './client.ts'
 
-/** Who acts, as the audit records it. `principal` names the credential: `user:<id>`, or `anonymous:<network>` without one. */
-type Actor = { user_id: string | null; principal: string; request_id: string; ip: string }
+/**
+ * Who acts, as the audit records it. `principal` names the credential: `user:<id>`, `key:<id>` for an API key (its
+ * `user_id` is the maker's), or `anonymous:<network>` without one.
+ */
+export type Actor = {
+  user_id: string | null
+  principal: string
+  request_id: string
+  ip: string
+  api_key_id?: string | null
+  /** The superuser who acts as this user. */
+  impersonator_id?: string | null
+}
 
 /** What every tenant query takes: a handle, the organisation that the credential speaks for, and who asks. */
 export type TenantScope = { db: Db; org_id: string; actor: Actor }

@@ -2,21 +2,38 @@ import postgres from 'postgres'
 import { type AccessChange, accessChannel } from '../db/access.ts'
 import { BoundedMap } from '../lib/bounded-map.ts'
 
-/** What a credential may do, as the session check found it. */
+/** What a credential may do, as the check found it. */
 export type Access = {
-  session_id: string
+  /** Null for an API key, which has an `api_key_id` instead. */
+  session_id: string | null
+  api_key_id: string | null
+  /** The user, or the maker of the key. */
   user_id: string
   org_id: string | null
   roles: readonly string[]
   permissions: ReadonlySet<string>
   is_superuser: boolean
+  /** The superuser who acts as this user. */
+  impersonator_id: string | null
   verified: boolean
-  /** Seconds the session had left when it was read, by the database's clock. */
+  /** The organisation asks for a second factor, and this session was opened without one. */
+  lacks_factor: boolean
+  /** Whether the organisation and the key let this address in; undefined where both let all in. */
+  admits?: (ip: string) => boolean
+  /** Requests a minute; null for the service's own limit. */
+  rate_limit: number | null
+  /** Seconds for which the session still counts as just proved again. */
+  stepped_up_s: number
+  /** Seconds the credential had left when it was read, by the database's clock. */
   expires_in_s: number
 }
 
-/** `principal` names the credential in limits and keys: `user:<id>`. */
-export type Auth = Access & { principal: string }
+/** `principal` names the credential in limits and keys: `user:<id>` or `key:<id>`. */
+export type Auth = Access & {
+  principal: string
+  /** The moment of `performance.now()` until which the session counts as just proved again. */
+  stepped_up_until: number
+}
 
 type Entry = { auth: Auth; deadline: number }
 
@@ -26,12 +43,14 @@ const beatMs = 1_000
 const reconnectMs = 5_000
 
 /**
- * What each session may do, kept in this process and dropped when Postgres NOTIFY says it changed. The driver
+ * What each session and API key may do, kept in this process and dropped when Postgres NOTIFY says it changed. The driver
  * gives no sign when its listening connection dies, so every instance sends itself a beat through the
  * database each second and trusts the cache only while beats arrive; without them each request asks the database.
  */
 export class AccessCache {
-  readonly #find: (sessionId: string) => Promise<Access | undefined>
+  /** Ids of the API keys that were used since somebody last took them. */
+  readonly usedKeys = new Set<string>()
+  readonly #find: (credential: string) => Promise<Access | undefined>
   readonly #entries = new BoundedMap<string, Entry>(100_000)
   #control: postgres.Sql | undefined
   #timer: NodeJS.Timeout | undefined
@@ -40,8 +59,8 @@ export class AccessCache {
   #connectedAt = Number.NEGATIVE_INFINITY
   #generation = 0
 
-  /** @param find reads a session that is neither ended nor expired, with its user and membership */
-  constructor(find: (sessionId: string) => Promise<Access | undefined>) {
+  /** @param find reads a session by its id or a key by `key:<hash>`, unless it has ended, with its user and membership */
+  constructor(find: (credential: string) => Promise<Access | undefined>) {
     this.#find = find
   }
 
@@ -59,21 +78,23 @@ export class AccessCache {
   }
 
   /** The cached answer while it can be trusted. */
-  peek(sessionId: string): Auth | undefined {
+  peek(credential: string): Auth | undefined {
     const now = performance.now()
     if (now - this.#lastBeat > trustMs) return undefined
-    const entry = this.#entries.get(sessionId)
+    const entry = this.#entries.get(credential)
     return entry !== undefined && entry.deadline > now ? entry.auth : undefined
   }
 
   /** Asks the database, and keeps the answer unless something changed meanwhile. */
-  async load(sessionId: string): Promise<Auth | undefined> {
+  async load(credential: string): Promise<Auth | undefined> {
     const generation = this.#generation
-    const access = await this.#find(sessionId)
+    const access = await this.#find(credential)
     if (access === undefined) return undefined
-    const auth = { ...access, principal: `user:${access.user_id}` }
-    if (generation === this.#generation)
-      this.#entries.set(sessionId, { auth, deadline: performance.now() + access.expires_in_s * 1_000 })
+    const now = performance.now()
+    const { api_key_id, user_id, stepped_up_s, expires_in_s } = access
+    const principal = api_key_id === null ? `user:${user_id}` : `key:${api_key_id}`
+    const auth = { ...access, principal, stepped_up_until: now + stepped_up_s * 1_000 }
+    if (generation === this.#generation) this.#entries.set(credential, { auth, deadline: now + expires_in_s * 1_000 })
     return auth
   }
 
@@ -81,10 +102,9 @@ export class AccessCache {
   forget(change: AccessChange): void {
     this.#generation++
     const [kind, id] = change.split(':')
-    if (kind === 'session') this.#entries.delete(id as string)
-    else
-      for (const [sessionId, { auth }] of this.#entries)
-        if ((kind === 'user' ? auth.user_id : auth.org_id) === id) this.#entries.delete(sessionId)
+    if (kind === 'session') return void this.#entries.delete(id as string)
+    const field = ({ key: 'api_key_id', user: 'user_id', org: 'org_id' } as const)[kind as 'key' | 'user' | 'org']
+    for (const [credential, { auth }] of this.#entries) if (auth[field] === id) this.#entries.delete(credential)
   }
 
   clear(): void {

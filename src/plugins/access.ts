@@ -8,9 +8,9 @@ declare module 'fastify' {
   }
 }
 
-/** The session check of every request; `find` reads what the cache does not know. */
+/** The check of every credential; `find` reads what the cache does not know. */
 export default fp(
-  async (app: FastifyInstance, options: { url: string; find: (sessionId: string) => Promise<Access | undefined> }) => {
+  async (app: FastifyInstance, options: { url: string; find: (credential: string) => Promise<Access | undefined> }) => {
     const access = new AccessCache(options.find)
     app.decorate('access', access)
     app.addHook('onClose', async () => access.stop())

@@ -1,7 +1,8 @@
 import jwt from '@fastify/jwt'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { v7 as uuidv7 } from 'uuid'
+import { apiKeyPrefix, keyCredential } from '../lib/api-key.ts'
 import { BoundedMap } from '../lib/bounded-map.ts'
 import { sha256 } from '../lib/crypto.ts'
 import { Problem } from '../lib/errors.ts'
@@ -84,9 +85,20 @@ export default fp(
       }
     }
 
-    function settle(request: FastifyRequest, { sub, org }: Claims, found: Auth | undefined) {
-      if (found !== undefined && found.user_id === sub && found.org_id === org) request.auth = found
-      else request.authProblem = new Problem('session_ended', 'This session has ended; sign in again.')
+    function settle(request: FastifyRequest, reply: FastifyReply, claims: Claims | null, found: Auth | undefined) {
+      if (found === undefined || (claims !== null && (found.user_id !== claims.sub || found.org_id !== claims.org))) {
+        request.authProblem =
+          claims === null
+            ? new Problem(
+                'invalid_api_key',
+                'The API key is unknown, expired or revoked, or its maker has lost access.',
+              )
+            : new Problem('session_ended', 'This session has ended; sign in again.')
+        return
+      }
+      request.auth = found
+      if (found.api_key_id !== null) access.usedKeys.add(found.api_key_id)
+      if (found.impersonator_id !== null) reply.header('x-impersonated-by', found.impersonator_id)
     }
 
     app.decorateRequest('auth', null)
@@ -94,17 +106,19 @@ export default fp(
     app.decorate('signAccessToken', (session) =>
       signers.current!.sign({ sid: session.id, org: session.org_id, jti: uuidv7() }, { sub: session.user_id }),
     )
-    app.addHook('onRequest', (request, _reply, done) => {
+    app.addHook('onRequest', (request, reply, done) => {
       const { authorization } = request.headers
       if (authorization === undefined) return done()
       try {
-        const claims = claimsOf(bearer(authorization))
-        const known = access.peek(claims.sid)
+        const token = bearer(authorization)
+        const claims = token.startsWith(apiKeyPrefix) ? null : claimsOf(token)
+        const credential = claims === null ? keyCredential(token) : claims.sid
+        const known = access.peek(credential)
         if (known === undefined) {
-          access.load(claims.sid).then((found) => done(void settle(request, claims, found)), done)
+          access.load(credential).then((found) => done(void settle(request, reply, claims, found)), done)
           return
         }
-        settle(request, claims, known)
+        settle(request, reply, claims, known)
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         request.authProblem = error

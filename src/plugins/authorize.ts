@@ -11,8 +11,14 @@ declare module 'fastify' {
     permission?: string
     /** Open to everybody. */
     public?: true
-    /** Works for users whose address is not verified yet. */
+    /** Works also while the address is to be verified or the second factor to be set up: the way to do so. */
     unverified?: true
+    /** `signed_in` asks for a session; API keys may call such a route where it says so. */
+    apiKeys?: true
+    /** The path parameter that may name the caller himself: he then needs no permission. */
+    self?: string
+    /** The session must have proved itself again just now, by POST /auth/step-up. */
+    stepUp?: true
     /** Statuses the route can answer a problem with, beyond those that follow from its guard and its schema. */
     problems?: readonly number[]
   }
@@ -30,27 +36,69 @@ export default fp(
         throw new Error(`${route.method} ${route.url} must state either config.permission or config.public`)
       document(route)
       if (config.public) return
-      const guard = guardFor(config.permission as string, config.unverified === true)
+      const guard = guardFor(config as Guard)
       route.onRequest = [...[route.onRequest ?? []].flat(), guard]
     })
   },
   { name: 'authorize', dependencies: ['auth'] },
 )
 
-type Guarded = { auth: Auth | null; authProblem: Problem | null }
+type Guard = { permission: string; unverified?: true; apiKeys?: true; self?: string; stepUp?: true }
+type Guarded = { auth: Auth | null; authProblem: Problem | null; ip: string; params: unknown }
 
-function guardFor(permission: string, unverified: boolean) {
-  const refusal = ({ auth, authProblem }: Guarded): Problem | undefined => {
+function guardFor(guard: Guard) {
+  const refusal = (request: Guarded): Problem | undefined => {
+    const { auth, authProblem, ip } = request
     if (auth === null) return authProblem ?? unauthenticated()
-    if (!unverified && !auth.verified)
-      return new Problem('email_unverified', 'Verify your e-mail address first; until then only /auth routes answer.')
-    if (permission === 'signed_in' || auth.permissions.has(permission)) return undefined
-    return auth.org_id === null
-      ? new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
-      : new Problem('forbidden', `This needs the permission ${permission}, which none of your roles gives.`)
+    return (
+      conditionUnmet(guard, auth, ip) ?? permissionMissing(guard, auth, request.params) ?? proofMissing(guard, auth)
+    )
   }
   return (request: Guarded, _reply: unknown, done: (error?: Error) => void) => done(refusal(request))
 }
+
+/** What the service and the organisation ask of every credential before they look at what it may do. */
+function conditionUnmet({ unverified, permission }: Guard, auth: Auth, ip: string): Problem | undefined {
+  if (unverified) return undefined
+  if (!auth.verified)
+    return new Problem('email_unverified', 'Verify your e-mail address first; until then only /auth routes answer.')
+  if (permission === platformPermission) return undefined
+  if (auth.admits?.(ip) === false)
+    return new Problem('ip_not_allowed', `Your address ${ip} is not among those that may use this.`)
+  if (auth.lacks_factor)
+    return new Problem(
+      'mfa_required',
+      'This organisation asks for a second factor: set one up at POST /api/v1/auth/totp, then sign in with it.',
+    )
+  return undefined
+}
+
+function permissionMissing({ permission, apiKeys, self }: Guard, auth: Auth, params: unknown): Problem | undefined {
+  if (permission === 'signed_in')
+    return auth.api_key_id === null || apiKeys
+      ? undefined
+      : new Problem('forbidden', 'This needs a signed-in user; an API key cannot do it.')
+  if (auth.permissions.has(permission)) return undefined
+  if (self !== undefined && auth.api_key_id === null && (params as Record<string, string>)[self] === auth.user_id)
+    return undefined
+  return auth.org_id === null && permission !== platformPermission
+    ? new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
+    : new Problem('forbidden', `This needs the permission ${permission}, which none of your roles gives.`)
+}
+
+function proofMissing({ stepUp }: Guard, auth: Auth): Problem | undefined {
+  if (!stepUp || auth.stepped_up_until > performance.now()) return undefined
+  return stepUpRequired()
+}
+
+export const stepUpRequired = () =>
+  new Problem(
+    'step_up_required',
+    'Prove who you are again first: POST /api/v1/auth/step-up with your password or a code.',
+  )
+
+/** What a superuser's own session may do, and no role or key. */
+export const platformPermission = 'platform:manage'
 
 const unauthenticated = () =>
   new Problem('unauthenticated', 'Send Authorization: Bearer <access token>; POST /api/v1/auth/login gives one.')

@@ -48,12 +48,7 @@ export default fp(
       })
     })
 
-    const timer = setInterval(() => {
-      if (app.lifecycle.state !== 'ready') return
-      purgeKeys(app.pools.requests.db).catch((error) => app.log.warn({ err: error }, 'idempotency keys not purged'))
-    }, purgeEveryMs)
-    timer.unref()
-    app.addHook('onClose', async () => clearInterval(timer))
+    app.every('purge idempotency keys', purgeEveryMs, () => purgeKeys(app.pools.requests.db))
   },
-  { name: 'idempotency', dependencies: ['scope', 'lifecycle'] },
+  { name: 'idempotency', dependencies: ['scope', 'background'] },
 )

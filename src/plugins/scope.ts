@@ -26,6 +26,8 @@ export default fp(
             principal: auth?.principal ?? `anonymous:${networkOf(this.ip)}`,
             request_id: this.id,
             ip: this.ip,
+            api_key_id: auth?.api_key_id ?? null,
+            impersonator_id: auth?.impersonator_id ?? null,
           },
         }
       },

@@ -83,6 +83,7 @@ export default fp(
         'Link',
         'Location',
         'Retry-After',
+        'X-Impersonated-By',
         'X-Request-Id',
         'X-RateLimit-Limit',
         'X-RateLimit-Remaining',

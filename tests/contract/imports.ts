@@ -9,7 +9,7 @@ const layers = [
   '^src/db/',
   '^src/plugins/',
   '^src/domains/',
-  '^src/app\\.ts$',
+  '^src/(access|app)\\.ts$',
   '^src/service\\.ts$',
   '^src/serve\\.ts$',
   '^src/(server\\.ts$|cli\\.ts$|cli/)',

@@ -66,7 +66,10 @@ export type Api = {
   close(): Promise<void>
 }
 
-/** The configuration tests run with: production's rules of the game, but limits that do not get in the way. */
+/**
+ * The configuration tests run with: production's rules of the game, but limits that do not get in the way, and
+ * background tasks only where a test runs them (`app.runTask`).
+ */
 export const testConfig = (overrides: Record<string, string> = {}): Config =>
   loadConfig({
     NODE_ENV: 'test',
@@ -74,6 +77,7 @@ export const testConfig = (overrides: Record<string, string> = {}): Config =>
     DATA_DIR: join(import.meta.dirname, '../../.data/test'),
     RATE_LIMIT_MAX: '1000000',
     RATE_LIMIT_AUTH_MAX: '1000000',
+    BACKGROUND_TASKS: 'off',
     ...overrides,
   })
 

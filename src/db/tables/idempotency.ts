@@ -1,7 +1,10 @@
-import { index, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
+import { index, jsonb, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
 import { bytea, instant } from './columns.ts'
 
-/** The first answer to a POST that carried an `Idempotency-Key`, committed together with its effect and sealed, since it may hold tokens. */
+/**
+ * The first answer to a POST that carried an `Idempotency-Key`, committed together with its effect: the row it made,
+ * or any other answer, sealed since it may hold tokens.
+ */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -11,6 +14,7 @@ export const idempotencyKeys = pgTable(
     key: text().notNull(),
     request_hash: text().notNull(),
     answer: bytea(),
+    made: jsonb(),
     created_at: instant().notNull().defaultNow(),
   },
   (table) => [

@@ -8,17 +8,9 @@ import { invalidField, Problem } from '../../../lib/errors.ts'
 import { hashPassword, passwordFault, verifyPassword } from '../../../lib/password.ts'
 import { ref } from '../../../lib/schema.ts'
 import { authLimit } from '../../../plugins/rate-limit.ts'
-import {
-  createSession,
-  endSession,
-  exchangeToken,
-  findAccount,
-  getMe,
-  recordRefusal,
-  register,
-  type Session,
-} from './queries.ts'
-import { rememberMeS } from './rules.ts'
+import { createSession, endSession, exchangeToken, type Session } from '../sessions/queries.ts'
+import { deviceOf, rememberMeS } from '../sessions/rules.ts'
+import { findAccount, getMe, recordRefusal, register } from './queries.ts'
 import {
   ActiveOrganization,
   Login,
@@ -46,8 +38,15 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
     Me,
   ])
     app.addSchema(model)
-  const { accessTokenTtlS, refreshTokenTtlS, registration, requireVerifiedEmail, passwordComposition, encryptionKey } =
-    app.config.auth
+  const {
+    accessTokenTtlS,
+    refreshTokenTtlS,
+    sessionMaxTtlS,
+    registration,
+    requireVerifiedEmail,
+    passwordComposition,
+    encryptionKey,
+  } = app.config.auth
   const successorKey = deriveKey(encryptionKey, 'refresh token successors')
   const rateLimit = authLimit(app)
 
@@ -115,8 +114,11 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
           await createSession(scope, {
             user_id: account.id,
             user_agent: userAgent(request),
+            device: deviceOf(request.headers['user-agent']),
             remember_me,
+            mfa: false,
             ttl_s,
+            max_ttl_s: sessionMaxTtlS,
             token,
           }),
           token,
@@ -164,7 +166,7 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { session_id, user_id, org_id } = request.auth!
-      await request.once((scope) => endSession(scope, { id: session_id, user_id, org_id }, 'logout'))
+      await request.once((scope) => endSession(scope, { id: session_id as string, user_id, org_id }, 'logout'))
       app.access.forget(`session:${session_id}`)
       return reply.code(204).send(null)
     },

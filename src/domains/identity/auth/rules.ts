@@ -1,9 +1,3 @@
-/** A refresh token that was just used may come again from a parallel request: it then gets the same successor. */
-export const refreshGraceS = 10
-
-/** How long `remember_me` keeps a session alive. */
-export const rememberMeS = 30 * 86_400
-
 /** A readable, unique-enough code from a name: `Müller & Söhne` → `muller-sohne`. */
 export function slugOf(name: string): string {
   const plain = name.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()

@@ -60,9 +60,12 @@ const granted: Record<BuiltInRole, readonly Permission[]> = {
   guest: [],
 }
 
-/** The union of what several roles grant; an unknown role grants nothing. */
-export const permissionsOf = (roles: readonly string[]): ReadonlySet<string> =>
-  new Set(roles.flatMap((role) => (Object.hasOwn(granted, role) ? granted[role as BuiltInRole] : [])))
+/**
+ * The union of what several roles grant; a name that is none of the built-in ones grants nothing by itself.
+ * @param more what else the holder has, as from roles of the organisation's own
+ */
+export const permissionsOf = (roles: readonly string[], more: readonly string[] = []): ReadonlySet<string> =>
+  new Set([...roles.flatMap((role) => (Object.hasOwn(granted, role) ? granted[role as BuiltInRole] : [])), ...more])
 
 /** Only an owner makes another owner; whoever manages members gives every other role. */
 export const mayAssign = (actorRoles: readonly string[], role: BuiltInRole): boolean =>
