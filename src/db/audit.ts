@@ -10,13 +10,16 @@ import {
   type SQL,
   sql,
 } from 'drizzle-orm'
-import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import { type PgColumn, PgDialect, type PgTable } from 'drizzle-orm/pg-core'
 import { v7 as uuidv7 } from 'uuid'
 import { Problem } from '../lib/errors.ts'
-import { clientOf, type Db } from './client.ts'
+import { clientOf } from './client.ts'
+import { databaseError } from './errors.ts'
+import { lockName, rowMadeBefore } from './idempotency.ts'
 import { unprepared } from './prepared.ts'
-import { owned, type TenantScope } from './scope.ts'
+import { type KeyUse, owned, type TenantScope } from './scope.ts'
 import { auditEvents, auditQueue } from './tables/audit.ts'
+import { idempotencyKeys } from './tables/idempotency.ts'
 
 type TenantTable = PgTable & { org_id: PgColumn; id: PgColumn; version: PgColumn; updated_at: PgColumn }
 
@@ -71,9 +74,11 @@ const eventValues = ({ actor }: TenantScope) => ({
 })
 
 /**
- * Inserts a row and its audit event in one statement, so that they commit together or not at all.
+ * Inserts a row and its audit event in one statement, so that they commit together or not at all. In a scope that
+ * carries a key (`once`), the same statement claims it; where it was used before, the row it made then is returned.
  * @param subject the singular name of what is made: `loan`
  * @returns the row as stored
+ * @throws Problem `idempotency_in_progress` or `idempotency_mismatch`
  */
 export async function insertAudited<T extends TenantTable>(
   scope: TenantScope,
@@ -82,35 +87,75 @@ export async function insertAudited<T extends TenantTable>(
   values: Omit<InferInsertModel<T>, 'org_id' | 'id'> & { id?: string },
 ): Promise<InferSelectModel<T>> {
   const table: TenantTable = into
+  const { db, once } = scope
   const row: Record<string, unknown> = { ...values, org_id: scope.org_id, id: values.id ?? uuidv7() }
   const columns = Object.entries(getTableColumns(table)).filter(([name, { hasDefault }]) => name in row || !hasDefault)
-  const shape = columns.filter(([, { hasDefault }]) => hasDefault).map(([name]) => name)
-  const { sql: text, params } = insertOf(scope.db, subject, table, columns, `${getTableName(table)} ${shape}`)
+  const { sql: text, params } = insertOf(subject, table, columns, once !== undefined)
   const complete = Object.fromEntries(columns.map(([name]) => [name, row[name] ?? null]))
-  const filled = fillPlaceholders(params, { ...complete, ...eventValues(scope) })
-  const [made] = await clientOf(scope.db).unsafe(text, filled as never[], { prepare: true })
-  return made as unknown as InferSelectModel<T>
+  const filled = fillPlaceholders(params, { ...complete, ...eventValues(scope), ...(once && keyValues(once)) })
+  const inserted = clientOf(db).unsafe(text, filled as never[], { prepare: true })
+  if (once === undefined) return (await inserted)[0] as unknown as InferSelectModel<T>
+  const [made] = await inserted.catch((error: unknown) => {
+    // Its first use committed after this statement had begun to look.
+    if (databaseError(error)?.constraint_name === keyConstraint) return []
+    throw error
+  })
+  return (made ?? (await rowMadeBefore(db, getTableName(table), once))) as InferSelectModel<T>
 }
 
+const keyConstraint = 'idempotency_keys_org_id_principal_route_key_pk'
+
+const keyValues = (use: KeyUse) => ({
+  _lock: lockName(use),
+  _org: use.org_id,
+  _principal: use.principal,
+  _route: use.route,
+  _idempotency: use.key,
+  _request_hash: use.request_hash,
+})
+
 const inserts = new Map<string, Query>()
+const dialect = new PgDialect()
 
 /** The statement that inserts these columns, built once: Drizzle takes longer to build it than Postgres to run it. */
-function insertOf(db: Db, subject: string, table: TenantTable, columns: [string, PgColumn][], shape: string): Query {
+function insertOf(subject: string, table: TenantTable, columns: [string, PgColumn][], keyed: boolean): Query {
+  const shape = `${getTableName(table)} ${keyed} ${columns.map(([name]) => name)}`
   const known = inserts.get(shape)
   if (known !== undefined) return known
-  const change = db.$with('change').as(
-    db
-      .insert(table)
-      .values(Object.fromEntries(columns.map(([key]) => [key, column(key)])) as never)
-      .returning(),
+  const list = <V>(of: (name: string, one: PgColumn) => V) => columns.map(([name, one]) => of(name, one))
+  const names = sql.join(
+    list((_, { name }) => sql.identifier(name)),
+    sql`, `,
+  )
+  const values = sql.join(
+    list((name, one) => sql`${column(name)}::${sql.raw(one.getSQLType())}`),
+    sql`, `,
   )
   const after = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
-  const audit = db.$with('audit', {}).as(auditOf(`${subject}.created`, subject, sql`null`, after))
-  const queue = db.$with('queued', {}).as(queued)
-  const query = db.with(change, audit, queue).select().from(change).prepare(unprepared).getQuery()
+  const query = dialect.sqlToQuery(sql`
+    with ${keyed ? unused : sql``}
+      change as (insert into ${table} (${names}) select ${values} ${keyed ? sql`from unused` : sql``} returning *),
+      audit as (${auditOf(`${subject}.created`, subject, sql`null`, after)}),
+      queued as (${queued})
+      ${keyed ? kept : sql``}
+    select * from change`)
   inserts.set(shape, query)
   return query
 }
+
+const key = sql`${column('_org')}::uuid, ${column('_principal')}::text, ${column('_route')}::text, ${column('_idempotency')}::text`
+
+/** One row where nobody has used the key and nobody else is just using it, else none. */
+const unused = sql`
+  lock as materialized (select pg_try_advisory_xact_lock(hashtextextended(${column('_lock')}::text, 0)) as free),
+  unused as materialized (
+    select from lock where free and not exists (
+      select from ${idempotencyKeys} where (org_id, principal, route, key) = (${key}))),`
+
+/** The row that was made is kept with the key. */
+const kept = sql`, kept as (
+  insert into ${idempotencyKeys} (org_id, principal, route, key, request_hash, made)
+  select ${key}, ${column('_request_hash')}::text, to_jsonb(change) from change)`
 
 /** The members of one jsonb row that differ from another's. */
 const changed = (row: string, other: string) => sql`(

@@ -1,10 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { Problem } from '../lib/errors.ts'
 import { clientOf, type Db } from './client.ts'
+import type { KeyUse } from './scope.ts'
 import { idempotencyKeys } from './tables/idempotency.ts'
-
-/** One use of an `Idempotency-Key`: whose it is, for which route, and what was asked. */
-export type KeyUse = { org_id: string; principal: string; route: string; key: string; request_hash: string }
 
 /**
  * Claims the key inside the transaction of the change. A parallel request with the same key holds the lock, so
@@ -15,7 +13,7 @@ export type KeyUse = { org_id: string; principal: string; route: string; key: st
 export async function claimKey(db: Db, use: KeyUse): Promise<Buffer | undefined> {
   const { org_id, principal, route, key, request_hash } = use
   const sql = clientOf(db)
-  const name = JSON.stringify([org_id, principal, route, key])
+  const name = lockName(use)
   const claimed = await sql`
     with lock as materialized (select pg_try_advisory_xact_lock(hashtextextended(${name}, 0)) as free)
     insert into idempotency_keys (org_id, principal, route, key, request_hash)
@@ -25,15 +23,41 @@ export async function claimKey(db: Db, use: KeyUse): Promise<Buffer | undefined>
   const [first] = await sql<{ request_hash: string; answer: Buffer | null }[]>`
     select request_hash, answer from idempotency_keys
     where org_id = ${org_id} and principal = ${principal} and route = ${route} and key = ${key}`
-  if (first?.answer == null)
-    throw new Problem(
-      'idempotency_in_progress',
-      'A request with this Idempotency-Key is still running; repeat it when it has ended.',
-    )
-  if (first.request_hash !== request_hash)
-    throw new Problem('idempotency_mismatch', 'This Idempotency-Key was used for another request; make a new one.')
+  if (first?.answer == null) throw inProgress()
+  assertSame(first.request_hash, use)
   return first.answer
 }
+
+/** Under what the holder of a key is locked while its change runs. */
+export const lockName = ({ org_id, principal, route, key }: KeyUse) => JSON.stringify([org_id, principal, route, key])
+
+/**
+ * The row that the first use of a key made, as it was then.
+ * @param table the row's table
+ * @throws Problem `idempotency_in_progress` or `idempotency_mismatch`
+ */
+export async function rowMadeBefore(db: Db, table: string, use: KeyUse): Promise<Record<string, unknown>> {
+  const { org_id, principal, route, key } = use
+  const sql = clientOf(db)
+  const [first] = await sql<{ _hash: string }[]>`
+    select k.request_hash as _hash, made.* from idempotency_keys k, jsonb_populate_record(null::${sql(table)}, k.made) made
+    where k.org_id = ${org_id} and k.principal = ${principal} and k.route = ${route} and k.key = ${key}`
+  if (first === undefined) throw inProgress()
+  const { _hash, ...row } = first
+  assertSame(_hash, use)
+  return row
+}
+
+function assertSame(hash: string, use: KeyUse) {
+  if (hash !== use.request_hash)
+    throw new Problem('idempotency_mismatch', 'This Idempotency-Key was used for another request; make a new one.')
+}
+
+const inProgress = () =>
+  new Problem(
+    'idempotency_in_progress',
+    'A request with this Idempotency-Key is still running; repeat it when it has ended.',
+  )
 
 /** Keeps the sealed answer with the claim. */
 export async function storeAnswer(db: Db, { org_id, principal, route, key }: KeyUse, answer: Buffer): Promise<void> {

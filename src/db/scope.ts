@@ -16,8 +16,14 @@ export type Actor = {
   impersonator_id?: string | null
 }
 
-/** What every tenant query takes: a handle, the organisation that the credential speaks for, and who asks. */
-export type TenantScope = { db: Db; org_id: string; actor: Actor }
+/** One use of an `Idempotency-Key`: whose it is, for which route, and what was asked. */
+export type KeyUse = { org_id: string; principal: string; route: string; key: string; request_hash: string }
+
+/**
+ * What every tenant query takes: a handle, the organisation that the credential speaks for, and who asks.
+ * `once` is there for the one insert that claims the key of its request in its own statement.
+ */
+export type TenantScope = { db: Db; org_id: string; actor: Actor; once?: KeyUse }
 
 /** The one way to say "this tenant's rows". */
 export const owned = (table: { org_id: PgColumn }, scope: { org_id: string | Placeholder }): SQL =>

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { claimKey, purgeKeys, storeAnswer } from '../db/idempotency.ts'
-import type { TenantScope } from '../db/scope.ts'
+import type { KeyUse, TenantScope } from '../db/scope.ts'
 import { deriveKey, hmac, seal, unseal } from '../lib/crypto.ts'
 import { Problem } from '../lib/errors.ts'
 
@@ -12,6 +12,11 @@ declare module 'fastify' {
      * repeat gets that result without running; the answer follows from the result, so it is the same.
      */
     once<T>(change: (scope: TenantScope) => Promise<T>): Promise<T>
+    /**
+     * The same for a change that is one `insertAudited` and nothing else: the insert's own statement claims the key and
+     * keeps the row, which costs a third of the transaction.
+     */
+    makeOnce<T>(insert: (scope: TenantScope) => Promise<T>): Promise<T>
   }
 }
 
@@ -24,21 +29,26 @@ export default fp(
     const sealKey = deriveKey(encryptionKey, 'idempotency answers')
     const hashKey = deriveKey(encryptionKey, 'idempotency requests')
 
+    function useOf({ scope, headers, method, routeOptions, params, query, body }: FastifyRequest): KeyUse | undefined {
+      const key = headers['idempotency-key']
+      if (key === undefined) return undefined
+      if (typeof key !== 'string' || !wellFormedKey.test(key))
+        throw new Problem('invalid_idempotency_key', 'Idempotency-Key must be 1 to 255 visible ASCII characters.')
+      return {
+        org_id: scope.org_id,
+        principal: scope.actor.principal,
+        route: `${method} ${routeOptions.url}`,
+        key,
+        request_hash: hmac(hashKey, JSON.stringify([params, query, body])).toString('base64url'),
+      }
+    }
+
     app.decorateRequest('once', async function once<
       T,
     >(this: FastifyRequest, change: (scope: TenantScope) => Promise<T>): Promise<T> {
       const { scope } = this
-      const key = this.headers['idempotency-key']
-      if (key === undefined) return change(scope)
-      if (typeof key !== 'string' || !wellFormedKey.test(key))
-        throw new Problem('invalid_idempotency_key', 'Idempotency-Key must be 1 to 255 visible ASCII characters.')
-      const use = {
-        org_id: scope.org_id,
-        principal: scope.actor.principal,
-        route: `${this.method} ${this.routeOptions.url}`,
-        key,
-        request_hash: hmac(hashKey, JSON.stringify([this.params, this.query, this.body])).toString('base64url'),
-      }
+      const use = useOf(this)
+      if (use === undefined) return change(scope)
       return app.pools.requests.transaction(async (db) => {
         const answer = await claimKey(db, use)
         if (answer !== undefined) return JSON.parse(unseal(sealKey, answer)) as T
@@ -46,6 +56,12 @@ export default fp(
         await storeAnswer(db, use, seal(sealKey, JSON.stringify(result ?? null)))
         return result
       })
+    })
+    app.decorateRequest('makeOnce', async function makeOnce<
+      T,
+    >(this: FastifyRequest, insert: (scope: TenantScope) => Promise<T>): Promise<T> {
+      const once = useOf(this)
+      return insert(once === undefined ? this.scope : { ...this.scope, once })
     })
 
     app.every('purge idempotency keys', purgeEveryMs, () => purgeKeys(app.pools.requests.db))

@@ -40,7 +40,7 @@ export const loans: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const loan = await request.once((scope) => createLoan(scope, request.body))
+      const loan = await request.makeOnce((scope) => createLoan(scope, request.body))
       return created(reply, `/api/v1/loans/${loan.id}`, loan)
     },
   )

@@ -49,7 +49,7 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const portfolio = await request.once((scope) => createPortfolio(scope, request.body))
+      const portfolio = await request.makeOnce((scope) => createPortfolio(scope, request.body))
       return created(reply, `/api/v1/portfolios/${portfolio.id}`, portfolio)
     },
   )
