@@ -8,9 +8,17 @@ import { type Account, createPortfolio, signUp } from './lib/client.ts'
 import { type Context, type Settings, withServers } from './lib/context.ts'
 import { createDatabase, type Database, seedLoans } from './lib/database.ts'
 import { failuresOf, type Result, report } from './lib/report.ts'
-import { scenarios } from './scenarios.ts'
+import { logins } from './logins.ts'
+import { replicas } from './replicas.ts'
+import { type Scenario, scenarios } from './scenarios.ts'
 
-const known = [...Object.keys(scenarios), 'import']
+const all: Record<string, Scenario | ((context: Context) => Promise<string | Result>)> = {
+  ...scenarios,
+  logins,
+  replicas,
+  import: importLoans,
+}
+const known = Object.keys(all)
 const portfolioCount = 40
 const loanCount = 20_000
 
@@ -59,8 +67,7 @@ async function main(signal: AbortSignal): Promise<boolean> {
     const results: Result[] = []
     for (const name of names) {
       say(name)
-      const scenario = scenarios[name] ?? importLoans
-      const result = await scenario(context)
+      const result = await all[name]!(context)
       if (typeof result === 'string') say(`  ${result}`)
       else results.push(result)
     }

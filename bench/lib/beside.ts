@@ -20,9 +20,8 @@ export async function readsDuring(context: Context, server: Server, work: () => 
   const target = { ...server, postmaster: database.postmaster }
   const { perSecond } = await load(target, traffic, { connections, seconds: 3, signal })
   const rate = perSecond / 2
-  const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const loop = () => call<{ p99_ms: number; max_ms: number }>(`${server.url}/bench/event-loop`)
-  const read = () => readOnce(`${server.url}${path()}`, { agent, headers })
+  const { read, close } = reader(context, server)
   try {
     await loop()
     const quiet = await atRate(rate, read, sleep(quietSeconds * 1_000, undefined, { signal }))
@@ -39,8 +38,16 @@ export async function readsDuring(context: Context, server: Server, work: () => 
       ...failures.map((failure) => `the import beside reads failed: ${failure}`),
     ]
   } finally {
-    agent.destroy()
+    close()
   }
+}
+
+/** Reads random loans over connections of its own. */
+export function reader({ account, loanIds }: Context, server: Server) {
+  const headers = authorization(account)
+  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  const path = () => `/api/v1/loans/${loanIds[Math.floor(Math.random() * loanIds.length)]}`
+  return { read: () => readOnce(`${server.url}${path()}`, { agent, headers }), close: () => agent.destroy() }
 }
 
 /** One GET, read to its end. @returns whether it was answered with 200 */
@@ -53,7 +60,7 @@ function readOnce(url: string, options: { agent: Agent; headers: Record<string, 
 }
 
 /** Calls `read` at even distances until `end` settles; latency counts from when a call was due, so no queue hides. */
-async function atRate(perSecond: number, read: () => Promise<boolean>, end: Promise<unknown>) {
+export async function atRate(perSecond: number, read: () => Promise<boolean>, end: Promise<unknown>) {
   const latencies: number[] = []
   const running = new Set<Promise<void>>()
   let failed = 0

@@ -1,19 +1,22 @@
+import { availableParallelism } from 'node:os'
 import { hash, verify } from 'argon2'
 import { Problem } from './errors.ts'
 import { Limiter } from './limiter.ts'
 
 /** OWASP's minimum for argon2id: 19 MiB, two passes, one lane. */
-const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+export const hashParameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
-/** Hashing holds a thread of libuv's pool of four: two at once leave the others to files and DNS. */
+/** A hash fills a core and a thread of libuv's pool of four: requests keep a core, files and DNS two threads. */
+export const hashesAtOnce = Math.min(Math.max(availableParallelism() - 1, 1), 2)
+
 const limiter = new Limiter(
-  2,
+  hashesAtOnce,
   60,
   () => new Problem('busy', 'Too many sign-ins at once; try again in a few seconds.', { retryAfterS: 2 }),
 )
 
 /** @returns an argon2id hash in PHC text form */
-export const hashPassword = (password: string): Promise<string> => limiter.run(() => hash(password, parameters))
+export const hashPassword = (password: string): Promise<string> => limiter.run(() => hash(password, hashParameters))
 
 let dummy: Promise<string> | undefined
 
@@ -22,7 +25,7 @@ let dummy: Promise<string> | undefined
  * @throws Problem `busy` when too many wait
  */
 export async function verifyPassword(hashed: string | undefined, password: string): Promise<boolean> {
-  dummy ??= hash('no such user', parameters)
+  dummy ??= hash('no such user', hashParameters)
   const against = hashed ?? (await dummy)
   const matches = await limiter.run(() => verify(against, password))
   return matches && hashed !== undefined
