@@ -1,7 +1,7 @@
-import { Ajv, type Options } from 'ajv'
+import { Ajv, type AnySchema, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
 
-type Part = { schema: object; httpPart?: string }
+type Part = { schema: AnySchema; httpPart?: string }
 
 const shared: Options = {
   allErrors: true,
@@ -9,6 +9,8 @@ const shared: Options = {
   useDefaults: true,
   strictTypes: false,
   allowUnionTypes: true,
+  // Schemas are TypeBox's: judging each against the meta-schema first costs more than compiling them.
+  validateSchema: false,
 }
 
 /** A JSON Schema validator as strict as bodies are validated: nothing is coerced, nothing removed. */
@@ -18,18 +20,38 @@ export const strictAjv = () => {
   return ajv
 }
 
+/** Ajv coerces "1e999" to Infinity, and with strictNumbers it then skips the bounds. */
+function coercingAjv() {
+  const ajv = new Ajv({ ...shared, coerceTypes: true, strictNumbers: false })
+  addFormats.default(ajv, ['date', 'date-time'])
+  return ajv
+}
+
+/** Compiled at its first use: the start of the service would otherwise wait for every schema of every route. */
+function lazily(ajv: () => Ajv, schema: AnySchema) {
+  let compiled: ValidateFunction | undefined
+  const validate = (data: unknown): boolean => {
+    compiled ??= ajv().compile(schema)
+    const valid = compiled(data)
+    result.errors = compiled.errors ?? null
+    return valid
+  }
+  const result: typeof validate & { errors: ErrorObject[] | null } = Object.assign(validate, { errors: null })
+  return result
+}
+
 /**
  * Bodies are taken as they are; params, query and headers are text, so they are coerced to their types, but a
  * repeated parameter is still an array and refused.
  */
 export function buildValidator(externalSchemas: Record<string, object>) {
-  const strict = strictAjv()
-  // Ajv coerces "1e999" to Infinity, and with strictNumbers it then skips the bounds.
-  const coercing = new Ajv({ ...shared, coerceTypes: true, strictNumbers: false })
-  addFormats.default(coercing, ['date', 'date-time'])
-  for (const schema of Object.values(externalSchemas)) {
-    strict.addSchema(schema)
-    coercing.addSchema(schema)
+  const withSchemas = (ajv: Ajv) => {
+    for (const schema of Object.values(externalSchemas)) ajv.addSchema(schema)
+    return ajv
   }
-  return ({ schema, httpPart }: Part) => (httpPart === 'body' ? strict : coercing).compile(schema)
+  let strict: Ajv | undefined
+  let coercing: Ajv | undefined
+  const ofBodies = () => (strict ??= withSchemas(strictAjv()))
+  const ofText = () => (coercing ??= withSchemas(coercingAjv()))
+  return ({ schema, httpPart }: Part) => lazily(httpPart === 'body' ? ofBodies : ofText, schema)
 }
