@@ -1,11 +1,12 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 import ipaddr from 'ipaddr.js'
+import { isNetwork } from './lib/address.ts'
 import { StringEnum } from './lib/schema.ts'
+import { isWeak, keptSecrets, secretFault } from './lib/secrets.ts'
 
 /** Every domain that `DOMAINS` can leave out; identity, organizations and audit are always there. */
 const optionalDomains = ['imports', 'credit'] as const
@@ -65,6 +66,7 @@ const Environment = Type.Object({
   RATE_LIMIT_AUTH_MAX: Count(30),
   REDIS_URL: Type.Optional(Url('redis', 'rediss')),
   METRICS_TOKEN: Type.Optional(Type.String()),
+  OUTGOING_ALLOW: Type.String({ default: '' }),
 
   IMPORT_CONCURRENCY: Count(2, 1, 50),
   IMPORT_MAX_BYTES: Count(2_147_483_648, 1, 1_099_511_627_776),
@@ -90,9 +92,14 @@ export class ConfigError extends Error {
  * Reads, validates and freezes the configuration.
  * @param source the environment; `.env` in the working directory fills what it leaves out
  * @param overrides what a command decides whatever the environment says
+ * @param options.readOnly keep no secrets in DATA_DIR where there are none yet
  * @throws ConfigError with one sentence a line, each naming its variable
  */
-export function loadConfig(source: NodeJS.ProcessEnv = process.env, overrides: Record<string, string> = {}): Config {
+export function loadConfig(
+  source: NodeJS.ProcessEnv = process.env,
+  overrides: Record<string, string> = {},
+  { readOnly = false } = {},
+): Config {
   const env = withSecretFiles({ ...readDotenv(source), ...dropEmpty(source), ...overrides })
   let values: Static<typeof Environment>
   try {
@@ -100,7 +107,7 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env, overrides: R
   } catch (error) {
     throw new ConfigError(describe(error))
   }
-  return deepFreeze(build(values))
+  return deepFreeze(build(values, readOnly))
 }
 
 function deepFreeze<T extends object>(value: T): T {
@@ -108,10 +115,10 @@ function deepFreeze<T extends object>(value: T): T {
   return Object.freeze(value)
 }
 
-function build(env: Static<typeof Environment>) {
+function build(env: Static<typeof Environment>, readOnly: boolean) {
   const production = env.NODE_ENV === 'production' || env.NODE_ENV === 'staging'
   const dataDir = resolve(env.DATA_DIR)
-  const secrets = production ? productionSecrets(env) : developmentSecrets(env, dataDir)
+  const secrets = production ? productionSecrets(env) : developmentSecrets(env, dataDir, readOnly)
   const trustedProxies = proxiesOf(env.TRUSTED_PROXIES)
   return {
     environment: env.NODE_ENV,
@@ -136,7 +143,6 @@ function build(env: Static<typeof Environment>) {
     },
     auth: {
       ...secrets,
-      jwtSecretPrevious: env.JWT_SECRET_PREVIOUS,
       accessTokenTtlS: seconds(env.ACCESS_TOKEN_TTL),
       refreshTokenTtlS: seconds(env.REFRESH_TOKEN_TTL),
       sessionMaxTtlS: seconds(env.SESSION_MAX_TTL),
@@ -162,6 +168,7 @@ function build(env: Static<typeof Environment>) {
       idleTimeoutS: env.IMPORT_IDLE_TIMEOUT_S,
       deadlineS: env.IMPORT_DEADLINE_S,
     },
+    outgoing: { allow: outgoingOf(env.OUTGOING_ALLOW) },
     mail: { from: env.MAIL_FROM, smtpUrl: env.SMTP_URL },
   } as const
 }
@@ -190,21 +197,6 @@ function withSecretFiles(env: Record<string, string | undefined>) {
   return read
 }
 
-const secretMin = 32
-const placeholder = /change.?(me|this|in)|example|placeholder|your.?(secret|key)|secret.?key|password|0123456789/i
-
-/** What is wrong with a secret, as a sentence naming its variable; undefined when it will do. */
-function secretFault(name: string, value: string | undefined): string | undefined {
-  const remedy = `Set ${name} (or ${name}_FILE) to at least ${secretMin} random characters, such as the output of: openssl rand -base64 48`
-  if (value === undefined) return `${name} is missing. ${remedy}`
-  if (value.length < secretMin) return `${name} is too short (${value.length} characters). ${remedy}`
-  if (placeholder.test(value) || new Set(value).size < 10) return `${name} is a placeholder. ${remedy}`
-  return undefined
-}
-
-/** A password from an example file, or one that everybody tries first. */
-const isWeak = (password: string) => placeholder.test(password) || /^(admin|root|super)/i.test(password)
-
 function productionSecrets(env: Static<typeof Environment>) {
   const faults = [secretFault('JWT_SECRET', env.JWT_SECRET), secretFault('ENCRYPTION_KEY', env.ENCRYPTION_KEY)]
   if (env.JWT_SECRET_PREVIOUS !== undefined) faults.push(secretFault('JWT_SECRET_PREVIOUS', env.JWT_SECRET_PREVIOUS))
@@ -215,28 +207,29 @@ function productionSecrets(env: Static<typeof Environment>) {
     )
   const found = faults.filter((fault) => fault !== undefined)
   if (found.length > 0) throw new ConfigError(found.join('\n'))
-  return { jwtSecret: env.JWT_SECRET as string, encryptionKey: env.ENCRYPTION_KEY as string }
+  return {
+    jwtSecret: env.JWT_SECRET as string,
+    jwtSecretPrevious: env.JWT_SECRET_PREVIOUS,
+    encryptionKey: env.ENCRYPTION_KEY as string,
+    /** The file that holds the JWT secret; undefined where the environment gives it. */
+    secretsFile: undefined,
+  }
 }
 
 /** Development and tests make their own secrets once and keep them, so that a restart logs nobody out. */
-function developmentSecrets(env: Static<typeof Environment>, dataDir: string) {
-  if (env.JWT_SECRET !== undefined && env.ENCRYPTION_KEY !== undefined)
-    return { jwtSecret: env.JWT_SECRET, encryptionKey: env.ENCRYPTION_KEY }
+function developmentSecrets(env: Static<typeof Environment>, dataDir: string, readOnly: boolean) {
+  const { JWT_SECRET: jwtSecret, ENCRYPTION_KEY: encryptionKey, JWT_SECRET_PREVIOUS: jwtSecretPrevious } = env
+  const given = { jwtSecretPrevious, secretsFile: undefined }
+  if (jwtSecret !== undefined && encryptionKey !== undefined) return { ...given, jwtSecret, encryptionKey }
   const path = join(dataDir, 'secrets.json')
-  if (!existsSync(path)) {
-    mkdirSync(dataDir, { recursive: true })
-    const made = {
-      jwtSecret: randomBytes(48).toString('base64url'),
-      encryptionKey: randomBytes(48).toString('base64url'),
-    }
-    try {
-      writeFileSync(path, `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
+  const kept = keptSecrets(path, readOnly)
+  if (jwtSecret !== undefined) return { ...given, jwtSecret, encryptionKey: kept.encryptionKey }
+  return {
+    jwtSecret: kept.jwtSecret,
+    jwtSecretPrevious: kept.jwtSecretPrevious ?? jwtSecretPrevious,
+    encryptionKey: encryptionKey ?? kept.encryptionKey,
+    secretsFile: path,
   }
-  const kept = JSON.parse(readFileSync(path, 'utf8')) as { jwtSecret: string; encryptionKey: string }
-  return { jwtSecret: env.JWT_SECRET ?? kept.jwtSecret, encryptionKey: env.ENCRYPTION_KEY ?? kept.encryptionKey }
 }
 
 function domainsOf(value: string): ReadonlySet<string> {
@@ -258,6 +251,18 @@ function proxiesOf(value: string): string[] {
         `TRUSTED_PROXIES names "${proxy}"; give addresses, networks such as 10.0.0.0/8, or loopback.`,
       )
   return proxies
+}
+
+const hostName = /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,20}$/i
+
+function outgoingOf(value: string): string[] {
+  const hosts = list(value)
+  for (const host of hosts)
+    if (!isNetwork(host) && !(hostName.test(host) && /[a-z]/i.test(host)))
+      throw new ConfigError(
+        `OUTGOING_ALLOW names "${host}"; give host names, addresses, or networks such as 10.0.0.0/8.`,
+      )
+  return hosts
 }
 
 const list = (value: string) =>

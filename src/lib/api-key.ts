@@ -9,8 +9,11 @@ export function newApiKey(): { key: string; prefix: string } {
   return { key, prefix: key.slice(0, 11) }
 }
 
-/** Under what a key is cached and looked up; the key itself is kept nowhere. */
-export const keyCredential = (key: string): string => `key:${sha256(key).toString('hex')}`
+const wellFormed = /^tn_[\w-]{43}$/
+
+/** Under what a key is cached and looked up, the key itself being kept nowhere; undefined for what no key looks like. */
+export const keyCredential = (key: string): string | undefined =>
+  wellFormed.test(key) ? `key:${sha256(key).toString('hex')}` : undefined
 
 /** The hash that a credential of `keyCredential` names; undefined for a session's id. */
 export const keyHashOf = (credential: string): Buffer | undefined =>

@@ -3,7 +3,9 @@ import {
   createDecipheriv,
   createHash,
   createHmac,
+  createSecretKey,
   hkdfSync,
+  type KeyObject,
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
@@ -11,13 +13,16 @@ import {
 /** 256 random bits as base64url text. */
 export const randomToken = () => randomBytes(32).toString('base64url')
 
+/** A password that meets every rule, with 96 random bits. */
+export const randomPassword = () => `${randomBytes(12).toString('base64url')}-Aa1`
+
 export const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-export const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
+export const hmac = (key: KeyObject, text: string): Buffer => createHmac('sha256', key).update(text).digest()
 
 /** A key for one purpose, derived from a configured secret (HKDF-SHA256), so that no two purposes share a key. */
-export const deriveKey = (secret: string, purpose: string): Buffer =>
-  Buffer.from(hkdfSync('sha256', secret, 'tenon', purpose, 32))
+export const deriveKey = (secret: string, purpose: string): KeyObject =>
+  createSecretKey(Buffer.from(hkdfSync('sha256', secret, 'tenon', purpose, 32)))
 
 /** Compares two texts in time that depends on neither. */
 export const sameText = (a: string, b: string): boolean => timingSafeEqual(sha256(a), sha256(b))
@@ -26,7 +31,7 @@ const ivBytes = 12
 const tagBytes = 16
 
 /** Encrypts text with AES-256-GCM: iv, tag, ciphertext. */
-export function seal(key: Buffer, text: string): Buffer {
+export function seal(key: KeyObject, text: string): Buffer {
   const iv = randomBytes(ivBytes)
   const cipher = createCipheriv('aes-256-gcm', key, iv)
   const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
@@ -34,7 +39,7 @@ export function seal(key: Buffer, text: string): Buffer {
 }
 
 /** @throws when the bytes were not sealed with this key, or were changed */
-export function unseal(key: Buffer, sealed: Buffer): string {
+export function unseal(key: KeyObject, sealed: Buffer): string {
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, ivBytes), { authTagLength: tagBytes })
   decipher.setAuthTag(sealed.subarray(ivBytes, ivBytes + tagBytes))
   return decipher.update(sealed.subarray(ivBytes + tagBytes), undefined, 'utf8') + decipher.final('utf8')

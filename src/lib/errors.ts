@@ -44,6 +44,7 @@ export const problems = {
   invalid_code: [422, 'Wrong code'],
   wrong_password: [422, 'Wrong password'],
   email_domain_not_allowed: [422, 'E-mail domain not allowed'],
+  policy_locks_out: [422, 'Policy would lock you out'],
   invitation_mismatch: [422, 'Invitation for another address'],
   idempotency_mismatch: [422, 'Idempotency-Key reused'],
   import_rejected: [422, 'Import rejected'],
@@ -103,3 +104,12 @@ export function oneOr404<T>(rows: readonly T[]): T {
 /** A body field that the schema cannot judge. @param pointer such as `/body/email` */
 export const invalidField = (pointer: string, code: string, message: string) =>
   new Problem('validation_failed', `${pointer} ${message}`, { errors: [{ pointer, code, message }] })
+
+/** @throws Problem `version_mismatch` when the caller saw another version (`If-Match`) */
+export function assertVersion({ version }: { version: number }, seen: number | undefined): void {
+  if (seen !== undefined && seen !== version)
+    throw new Problem(
+      'version_mismatch',
+      `The resource has version ${version} by now; read it again and repeat the change.`,
+    )
+}

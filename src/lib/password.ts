@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
+import { dictionary } from '@zxcvbn-ts/language-common'
 import { hash, verify } from 'argon2'
-import { Problem } from './errors.ts'
+import { invalidField, Problem } from './errors.ts'
 import { Limiter } from './limiter.ts'
 
 /** OWASP's minimum for argon2id: 19 MiB, two passes, one lane. */
@@ -42,5 +43,36 @@ export function passwordFault(password: string, composition: boolean, own: (stri
   const lower = password.toLowerCase()
   if (own.some((name) => name !== undefined && name.toLowerCase() === lower))
     return 'must not be the e-mail address or the username'
+  if (isCommon(lower)) return 'must not be a password that many people use'
   return undefined
+}
+
+/** @param field of the body. @throws Problem `validation_failed` for a password that will not do */
+export function assertPassword(
+  password: string,
+  composition: boolean,
+  own: (string | undefined)[],
+  field = 'password',
+): void {
+  const fault = passwordFault(password, composition, own)
+  if (fault) throw invalidField(`/body/${field}`, 'password', fault)
+}
+
+let common: Set<string> | undefined
+
+/** Shorter words stay useful as a part of something longer. */
+const wordMin = 6
+
+/** On the list as it stands, or with what people add to please a rule: `Password1!` is `password` to whoever guesses. */
+function isCommon(lower: string): boolean {
+  common ??= new Set(dictionary['passwords-common'])
+  const plain = withoutEnd(lower, /[^\p{L}\p{Nd}]/u)
+  const word = withoutEnd(lower, /[^\p{L}]/u)
+  return common.has(lower) || common.has(plain) || (word.length >= wordMin && common.has(word))
+}
+
+function withoutEnd(text: string, unwanted: RegExp): string {
+  const characters = [...text]
+  while (characters.length > 0 && unwanted.test(characters.at(-1) as string)) characters.pop()
+  return characters.join('')
 }

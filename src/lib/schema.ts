@@ -36,6 +36,20 @@ export const Uuid = (options: SchemaOptions = {}) =>
 export const Text = (maxLength: number, options: SchemaOptions = {}) =>
   Type.String({ minLength: 1, maxLength, pattern: '^\\s*[^\\s\\u0000][^\\u0000]*$', ...options })
 
+/** Any text of the length of an address; `requiredEmail` judges it. */
+export const Email = (options: SchemaOptions = {}) => Type.String({ minLength: 3, maxLength: 254, ...options })
+
+export const Username = () =>
+  Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{2,49}$',
+    maxLength: 50,
+    description: '3 to 50 letters, digits, _ . -',
+  })
+
+/** A language tag (BCP 47). */
+export const Locale = (options: SchemaOptions = {}) =>
+  Type.String({ pattern: '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$', maxLength: 35, ...options })
+
 export const Timestamp = (options: SchemaOptions = {}) =>
   Type.String({ format: 'date-time', maxLength: 32, description: 'ISO 8601, UTC', ...options })
 

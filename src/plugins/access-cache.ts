@@ -28,7 +28,7 @@ export type Access = {
   expires_in_s: number
 }
 
-/** `principal` names the credential in limits and keys: `user:<id>` or `key:<id>`. */
+/** `principal` names the credential in limits and keys: `user:<id>`, `user:<id> as <superuser>` or `key:<id>`. */
 export type Auth = Access & {
   principal: string
   /** The moment of `performance.now()` until which the session counts as just proved again. */
@@ -92,7 +92,9 @@ export class AccessCache {
     if (access === undefined) return undefined
     const now = performance.now()
     const { api_key_id, user_id, stepped_up_s, expires_in_s } = access
-    const principal = api_key_id === null ? `user:${user_id}` : `key:${api_key_id}`
+    const { impersonator_id } = access
+    const user = impersonator_id === null ? `user:${user_id}` : `user:${user_id} as ${impersonator_id}`
+    const principal = api_key_id === null ? user : `key:${api_key_id}`
     const auth = { ...access, principal, stepped_up_until: now + stepped_up_s * 1_000 }
     if (generation === this.#generation) this.#entries.set(credential, { auth, deadline: now + expires_in_s * 1_000 })
     return auth
@@ -104,7 +106,8 @@ export class AccessCache {
     const [kind, id] = change.split(':')
     if (kind === 'session') return void this.#entries.delete(id as string)
     const field = ({ key: 'api_key_id', user: 'user_id', org: 'org_id' } as const)[kind as 'key' | 'user' | 'org']
-    for (const [credential, { auth }] of this.#entries) if (auth[field] === id) this.#entries.delete(credential)
+    for (const [credential, { auth }] of this.#entries)
+      if (auth[field] === id || (kind === 'user' && auth.impersonator_id === id)) this.#entries.delete(credential)
   }
 
   clear(): void {

@@ -16,8 +16,8 @@ declare module 'fastify' {
     authProblem: Problem | null
   }
   interface FastifyInstance {
-    /** Signs the access token of a session. */
-    signAccessToken(session: { id: string; user_id: string; org_id: string | null }): string
+    /** Signs the access token of a session. @param ttlS seconds until it expires, if not ACCESS_TOKEN_TTL */
+    signAccessToken(session: { id: string; user_id: string; org_id: string | null }, ttlS?: number): string
   }
 }
 
@@ -52,7 +52,7 @@ export default fp(
           algorithm: 'HS256',
           iss: issuer,
           aud: issuer,
-          expiresIn: auth.accessTokenTtlS * 1_000,
+          expiresIn: auth.accessTokenTtlS,
           kid: keyId(secret),
         },
         verify: {
@@ -67,6 +67,7 @@ export default fp(
     const known = new BoundedMap<string, Claims>(20_000)
 
     function claimsOf(token: string): Claims {
+      if (token.length > tokenMax) throw invalidToken()
       const cached = known.get(token)
       if (cached !== undefined) {
         if (cached.exp * 1_000 > Date.now()) return cached
@@ -88,12 +89,7 @@ export default fp(
     function settle(request: FastifyRequest, reply: FastifyReply, claims: Claims | null, found: Auth | undefined) {
       if (found === undefined || (claims !== null && (found.user_id !== claims.sub || found.org_id !== claims.org))) {
         request.authProblem =
-          claims === null
-            ? new Problem(
-                'invalid_api_key',
-                'The API key is unknown, expired or revoked, or its maker has lost access.',
-              )
-            : new Problem('session_ended', 'This session has ended; sign in again.')
+          claims === null ? invalidKey() : new Problem('session_ended', 'This session has ended; sign in again.')
         return
       }
       request.auth = found
@@ -103,8 +99,8 @@ export default fp(
 
     app.decorateRequest('auth', null)
     app.decorateRequest('authProblem', null)
-    app.decorate('signAccessToken', (session) =>
-      signers.current!.sign({ sid: session.id, org: session.org_id, jti: uuidv7() }, { sub: session.user_id }),
+    app.decorate('signAccessToken', ({ id, user_id, org_id }, ttlS = auth.accessTokenTtlS) =>
+      signers.current!.sign({ sid: id, org: org_id, jti: uuidv7() }, { sub: user_id, expiresIn: ttlS }),
     )
     app.addHook('onRequest', (request, reply, done) => {
       const { authorization } = request.headers
@@ -113,6 +109,7 @@ export default fp(
         const token = bearer(authorization)
         const claims = token.startsWith(apiKeyPrefix) ? null : claimsOf(token)
         const credential = claims === null ? keyCredential(token) : claims.sid
+        if (credential === undefined) throw invalidKey()
         const known = access.peek(credential)
         if (known === undefined) {
           access.load(credential).then((found) => done(void settle(request, reply, claims, found)), done)
@@ -130,7 +127,7 @@ export default fp(
 )
 
 function bearer(authorization: string): string {
-  if (authorization.length <= tokenMax && /^bearer /i.test(authorization)) return authorization.slice(7)
+  if (/^bearer /i.test(authorization)) return authorization.slice(7)
   throw invalidToken()
 }
 
@@ -145,5 +142,8 @@ function headerKeyId(token: string): string {
   }
   throw invalidToken()
 }
+
+const invalidKey = () =>
+  new Problem('invalid_api_key', 'The API key is unknown, expired or revoked, or its maker has lost access.')
 
 const invalidToken = () => new Problem('invalid_token', 'The access token is not one of ours, or is damaged.')

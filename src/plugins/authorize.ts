@@ -6,6 +6,10 @@ import type { Auth } from './access-cache.ts'
 import { problemType } from './errors.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** What each operation asks of its caller, by its id. */
+    operations: Map<string, FastifyContextConfig>
+  }
   interface FastifyContextConfig {
     /** The permission a credential needs, or `signed_in` for whoever is signed in. */
     permission?: string
@@ -19,6 +23,8 @@ declare module 'fastify' {
     self?: string
     /** The session must have proved itself again just now, by POST /auth/step-up. */
     stepUp?: true
+    /** A change of what is one's own (`signed_in`) that a superuser who acts as the user may make, too. */
+    impersonated?: true
     /** Statuses the route can answer a problem with, beyond those that follow from its guard and its schema. */
     problems?: readonly number[]
   }
@@ -30,39 +36,52 @@ declare module 'fastify' {
  */
 export default fp(
   async (app: FastifyInstance) => {
+    app.decorate('operations', new Map())
     app.addHook('onRoute', (route) => {
       const config = route.config ?? {}
+      const { operationId } = (route.schema ?? {}) as { operationId?: string }
       if ((config.public === true) === (config.permission !== undefined))
         throw new Error(`${route.method} ${route.url} must state either config.permission or config.public`)
       document(route)
+      if (operationId !== undefined) app.operations.set(operationId, config)
       if (config.public) return
-      const guard = guardFor(config as Guard)
+      const guard = guardFor({ ...(config as Guard), reads: /^(GET|HEAD)$/.test(String(route.method)) })
       route.onRequest = [...[route.onRequest ?? []].flat(), guard]
     })
   },
   { name: 'authorize', dependencies: ['auth'] },
 )
 
-type Guard = { permission: string; unverified?: true; apiKeys?: true; self?: string; stepUp?: true }
+export type Guard = {
+  permission: string
+  unverified?: true
+  apiKeys?: true
+  self?: string
+  stepUp?: true
+  impersonated?: true
+  reads: boolean
+}
 type Guarded = { auth: Auth | null; authProblem: Problem | null; ip: string; params: unknown }
 
-function guardFor(guard: Guard) {
-  const refusal = (request: Guarded): Problem | undefined => {
-    const { auth, authProblem, ip } = request
-    if (auth === null) return authProblem ?? unauthenticated()
-    return (
-      conditionUnmet(guard, auth, ip) ?? permissionMissing(guard, auth, request.params) ?? proofMissing(guard, auth)
-    )
-  }
-  return (request: Guarded, _reply: unknown, done: (error?: Error) => void) => done(refusal(request))
+const guardFor = (guard: Guard) => (request: Guarded, _reply: unknown, done: (error?: Error) => void) =>
+  done(refusalOf(guard, request))
+
+/** Why the guard turns this request away; undefined where it lets it in. */
+export function refusalOf(guard: Guard, { auth, authProblem, ip, params }: Guarded): Problem | undefined {
+  if (auth === null) return authProblem ?? unauthenticated()
+  return conditionUnmet(guard, auth, ip) ?? permissionMissing(guard, auth, params) ?? proofMissing(guard, auth)
 }
 
 /** What the service and the organisation ask of every credential before they look at what it may do. */
 function conditionUnmet({ unverified, permission }: Guard, auth: Auth, ip: string): Problem | undefined {
-  if (unverified) return undefined
+  if (unverified && auth.api_key_id === null) return undefined
   if (!auth.verified)
     return new Problem('email_unverified', 'Verify your e-mail address first; until then only /auth routes answer.')
-  if (permission === platformPermission) return undefined
+  return permission === platformPermission ? undefined : policyUnmet(auth, ip)
+}
+
+/** What an organisation's policy asks of a credential and its address. */
+export function policyUnmet(auth: Pick<Auth, 'admits' | 'lacks_factor'>, ip: string): Problem | undefined {
   if (auth.admits?.(ip) === false)
     return new Problem('ip_not_allowed', `Your address ${ip} is not among those that may use this.`)
   if (auth.lacks_factor)
@@ -73,22 +92,32 @@ function conditionUnmet({ unverified, permission }: Guard, auth: Auth, ip: strin
   return undefined
 }
 
-function permissionMissing({ permission, apiKeys, self }: Guard, auth: Auth, params: unknown): Problem | undefined {
-  if (permission === 'signed_in')
-    return auth.api_key_id === null || apiKeys
-      ? undefined
-      : new Problem('forbidden', 'This needs a signed-in user; an API key cannot do it.')
+function permissionMissing(guard: Guard, auth: Auth, params: unknown): Problem | undefined {
+  const { permission, apiKeys, self } = guard
+  if (permission === 'signed_in') {
+    if (auth.api_key_id !== null && !apiKeys)
+      return new Problem('forbidden', 'This needs a signed-in user; an API key cannot do it.')
+    return inPersonOnly(guard, auth) ? actsForAnother() : undefined
+  }
   if (auth.permissions.has(permission)) return undefined
   if (self !== undefined && auth.api_key_id === null && (params as Record<string, string>)[self] === auth.user_id)
-    return undefined
+    return inPersonOnly(guard, auth) ? actsForAnother() : undefined
   return auth.org_id === null && permission !== platformPermission
     ? new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
     : new Problem('forbidden', `This needs the permission ${permission}, which none of your roles gives.`)
 }
 
+/** Who acts as a user does what the user's roles allow, and looks at what is the user's own without changing it. */
+const inPersonOnly = ({ reads, impersonated }: Guard, auth: Auth) =>
+  auth.impersonator_id !== null && !reads && !impersonated
+
+const actsForAnother = () => new Problem('forbidden', 'Only the user himself can do this, not who acts in his name.')
+
 function proofMissing({ stepUp }: Guard, auth: Auth): Problem | undefined {
-  if (!stepUp || auth.stepped_up_until > performance.now()) return undefined
-  return stepUpRequired()
+  if (!stepUp) return undefined
+  if (auth.api_key_id !== null) return new Problem('forbidden', 'This needs a signed-in user; an API key cannot do it.')
+  if (auth.impersonator_id !== null) return actsForAnother()
+  return auth.stepped_up_until > performance.now() ? undefined : stepUpRequired()
 }
 
 export const stepUpRequired = () =>
@@ -124,8 +153,13 @@ function document(route: RouteOptions) {
   )
   for (const code of codes) response[code] ??= problemResponse(code)
   schema.response = response
-  schema.security = config.public ? [] : [{ bearer: [] }]
-  if (!config.public) schema['x-permission'] = config.permission
+  schema.security = config.public ? [] : [{ bearer: [] }, { oauth2: [] }]
+  if (config.public) return
+  schema['x-permission'] = config.permission
+  if (config.apiKeys) schema['x-api-keys'] = true
+  if (config.self) schema['x-self'] = config.self
+  if (config.stepUp) schema['x-step-up'] = true
+  if (config.impersonated) schema['x-impersonated'] = true
 }
 
 /** The documented answer of one error status. */

@@ -101,7 +101,7 @@ function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyRe
 }
 
 const challenge = (code: ProblemCode) =>
-  code === 'unauthenticated' || code === 'invalid_credentials'
+  code === 'unauthenticated' || code === 'invalid_credentials' || code === 'totp_required'
     ? 'Bearer realm="tenon"'
     : 'Bearer realm="tenon", error="invalid_token"'
 
@@ -191,6 +191,7 @@ function databaseProblem(error: Error): Problem | undefined {
       return new Problem('in_use', 'Other resources refer to this one, or it refers to one that does not exist.')
     case '22003':
     case '22008':
+    case '22009':
     case '22021':
     case '22P02':
     case '22P05':

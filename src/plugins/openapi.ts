@@ -25,7 +25,9 @@ const pagePolicy = [
 const tags = {
   system: 'Status of the service',
   identity: 'Accounts, sessions and the signed-in user',
-  organizations: 'Users and roles of the active organisation',
+  organizations: 'Organisations, their policy, users and roles',
+  platform: 'Every user and organisation of the service, for superusers',
+  audit: 'Who did what and when, in a chain of hashes that shows tampering',
   credit: 'Portfolios, loans and their metrics',
   imports: 'CSV files streamed in',
 }
@@ -72,6 +74,11 @@ export default fp(
               scheme: 'bearer',
               bearerFormat: 'JWT',
               description: 'An access token from POST /api/v1/auth/login.',
+            },
+            oauth2: {
+              type: 'oauth2',
+              description: 'The same token, fetched with username and password.',
+              flows: { password: { tokenUrl: '/api/v1/auth/login', scopes: {} } },
             },
           },
         },

@@ -19,7 +19,7 @@ export default fp(
     redis?.on('error', (error) => app.log.warn({ err: error }, 'Redis is away: requests pass uncounted'))
     app.addHook('onClose', async () => redis?.disconnect())
     await app.register(rateLimit, {
-      max: (request) => request.auth?.rate_limit ?? rateLimitMax,
+      max: (request) => Math.min(request.auth?.rate_limit ?? rateLimitMax, rateLimitMax),
       timeWindow: 60_000,
       cache: callersMax,
       nameSpace: 'tenon-rate-',

@@ -1,0 +1,152 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { TObject, TSchema } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+import { recordEvent } from '../db/audit.ts'
+import type { TenantScope } from '../db/scope.ts'
+import { preferredType } from '../lib/accept.ts'
+import { csvRecord } from '../lib/csv.ts'
+import { Problem } from '../lib/errors.ts'
+import type { Page, PageQuery } from '../lib/page.ts'
+import { sendPage } from '../lib/reply.ts'
+
+type List<T extends object, Q extends PageQuery> = {
+  /** Whose rows they are; the export is recorded there as `<subject>.exported`. */
+  scope: TenantScope
+  /** The singular name of what is listed; a file is named after it. */
+  subject: string
+  /** The wire model of a row: its properties are the columns, and nothing else gets out. */
+  model: TObject
+  query: Q
+  read: (query: Q) => Promise<Page<T>>
+}
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /**
+     * Answers a list as `Accept` asks: a page as JSON, or everything its filters let through as CSV or NDJSON, read page
+     * by page as fast as the client takes it, so that neither memory nor a connection is held.
+     * @throws Problem `not_acceptable`, or `rate_limited` while the caller's other exports run
+     */
+    sendList<T extends object, Q extends PageQuery>(list: List<T, Q>): Promise<Page<T>>
+  }
+}
+
+const csv = 'text/csv'
+const ndjson = 'application/x-ndjson'
+const types = ['application/json', csv, ndjson] as const
+
+/** The documented answer of a list that is sent by `sendList`. */
+export const listAnswer = (page: TSchema) => ({
+  description: `A page. As ${csv} or ${ndjson}: every row that passes the filters; limit, cursor and total do not apply.`,
+  content: {
+    'application/json': { schema: page },
+    [csv]: { schema: { type: 'string' } },
+    [ndjson]: { schema: { type: 'string' } },
+  },
+})
+
+const rowsAtOnce = 1_000
+const exportsAtOnce = 2
+
+export default fp(
+  async (app: FastifyInstance) => {
+    const running = new Map<string, number>()
+
+    /** One more export of this principal, which must be given back. */
+    const take = (principal: string) => {
+      const count = running.get(principal) ?? 0
+      if (count >= exportsAtOnce)
+        throw new Problem('rate_limited', `${exportsAtOnce} exports of yours are running; wait until one has ended.`, {
+          retryAfterS: 5,
+        })
+      running.set(principal, count + 1)
+      return () => {
+        const left = (running.get(principal) ?? 1) - 1
+        if (left > 0) running.set(principal, left)
+        else running.delete(principal)
+      }
+    }
+
+    app.decorateReply('sendList', async function sendList<
+      T extends object,
+      Q extends PageQuery,
+    >(this: FastifyReply, list: List<T, Q>) {
+      const type = preferredType(this.request.headers.accept, types)
+      if (type === undefined)
+        throw new Problem('not_acceptable', `This list can be had as ${types.join(', ')}; Accept names none of them.`)
+      if (type === 'application/json') return sendPage(this.request, this, await list.read(list.query))
+      const release = take(list.scope.actor.principal)
+      try {
+        // Read before the answer begins, so that what fails at once is answered as a problem.
+        const first = await list.read(wholeOf(list.query))
+        if (this.request.method !== 'HEAD') await recordExport(list, type)
+        await stream(this, type, list, first)
+      } finally {
+        release()
+      }
+      return undefined as never // the answer has been sent
+    })
+  },
+  { name: 'exports', dependencies: ['errors'] },
+)
+
+const wholeOf = <Q extends PageQuery>({ cursor: _cursor, total: _total, ...query }: Q, cursor?: string): Q =>
+  ({ ...query, limit: rowsAtOnce, ...(cursor !== undefined && { cursor }) }) as unknown as Q
+
+function recordExport<T extends object, Q extends PageQuery>({ scope, subject, query }: List<T, Q>, format: string) {
+  const { limit: _limit, cursor: _cursor, total: _total, ...asked } = query
+  const after = { format, ...asked }
+  return recordEvent(scope, { action: `${subject}.exported`, subject_type: subject, subject_id: null, after })
+}
+
+/** Sends it past the framework, whose handler timeout would cut a long answer short. */
+async function stream<T extends object, Q extends PageQuery>(
+  reply: FastifyReply,
+  type: string,
+  list: List<T, Q>,
+  first: Page<T>,
+) {
+  reply
+    .type(`${type}; charset=utf-8`)
+    .header('content-disposition', `attachment; filename="${list.subject}.${type === csv ? 'csv' : 'ndjson'}"`)
+    .header('content-security-policy', 'sandbox')
+  reply.hijack()
+  reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>)
+  if (reply.request.method === 'HEAD') return void reply.raw.end()
+  try {
+    await pipeline(Readable.from(type === csv ? csvOf(list, first) : ndjsonOf(list, first)), reply.raw)
+  } catch (error) {
+    // The status is gone by now: that the answer breaks off before its last chunk is what the client sees.
+    reply.raw.destroy()
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE')
+      reply.log.error({ err: error }, 'an export broke off')
+  }
+}
+
+async function* pagesOf<T extends object, Q extends PageQuery>({ query, read }: List<T, Q>, first: Page<T>) {
+  for (let page = first; ; page = await read(wholeOf(query, page.next_cursor as string))) {
+    yield page.data as Record<string, unknown>[]
+    if (page.next_cursor === null) return
+  }
+}
+
+async function* csvOf<T extends object, Q extends PageQuery>(list: List<T, Q>, first: Page<T>) {
+  const columns = Object.keys(list.model.properties)
+  yield csvRecord(columns)
+  for await (const rows of pagesOf(list, first))
+    yield rows.map((row) => csvRecord(columns.map((column) => cellOf(row[column])))).join('')
+}
+
+const cellOf = (value: unknown): string =>
+  value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value)
+
+async function* ndjsonOf<T extends object, Q extends PageQuery>(list: List<T, Q>, first: Page<T>) {
+  const columns = Object.keys(list.model.properties)
+  for await (const rows of pagesOf(list, first))
+    yield rows.map((row) => `${JSON.stringify(picked(row, columns))}\n`).join('')
+}
+
+const picked = (row: Record<string, unknown>, columns: string[]) =>
+  Object.fromEntries(columns.map((column) => [column, row[column]]))
