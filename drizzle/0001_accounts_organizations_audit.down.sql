@@ -40,7 +40,11 @@ DROP INDEX "sessions_ends";
 --> statement-breakpoint
 DROP INDEX "members_created";
 --> statement-breakpoint
+DROP INDEX "idempotency_keys_created";
+--> statement-breakpoint
 DROP INDEX "sessions_user_id";
+--> statement-breakpoint
+CREATE INDEX "idempotency_keys_created" ON "idempotency_keys" USING btree ("created_at");
 --> statement-breakpoint
 CREATE INDEX "sessions_user_id" ON "sessions" USING btree ("user_id");
 --> statement-breakpoint

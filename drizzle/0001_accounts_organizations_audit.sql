@@ -98,6 +98,8 @@ CREATE TABLE "roles" (
 	CONSTRAINT "roles_org_id_id_pk" PRIMARY KEY("org_id","id")
 );
 --> statement-breakpoint
+DROP INDEX "idempotency_keys_created";
+--> statement-breakpoint
 DROP INDEX "sessions_user_id";
 --> statement-breakpoint
 ALTER TABLE "audit_events" ADD COLUMN "impersonator_id" uuid;
@@ -160,6 +162,8 @@ CREATE UNIQUE INDEX "roles_name" ON "roles" USING btree ("org_id","name");
 CREATE INDEX "sessions_ends" ON "sessions" USING btree ("ends_at");
 --> statement-breakpoint
 CREATE INDEX "members_created" ON "members" USING btree ("org_id","created_at","user_id");
+--> statement-breakpoint
+CREATE INDEX "idempotency_keys_created" ON "idempotency_keys" USING brin ("created_at");
 --> statement-breakpoint
 CREATE INDEX "sessions_user_id" ON "sessions" USING btree ("user_id","created_at");
 --> statement-breakpoint

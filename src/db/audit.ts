@@ -11,8 +11,8 @@ import {
   sql,
 } from 'drizzle-orm'
 import { type PgColumn, PgDialect, type PgTable } from 'drizzle-orm/pg-core'
-import { v7 as uuidv7 } from 'uuid'
-import { Problem } from '../lib/errors.ts'
+import { assertVersion } from '../lib/errors.ts'
+import { newId } from '../lib/ids.ts'
 import { clientOf } from './client.ts'
 import { databaseError } from './errors.ts'
 import { lockName, rowMadeBefore } from './idempotency.ts'
@@ -40,7 +40,7 @@ export async function recordEvent({ db, org_id, actor }: TenantScope, event: Aud
     with audit as (
       insert into audit_events
         (org_id, id, actor_id, impersonator_id, api_key_id, action, subject_type, subject_id, before, after, request_id, ip)
-      values (${org_id}, ${uuidv7()}, ${user_id}, ${impersonator_id}, ${api_key_id}, ${action}, ${subject_type},
+      values (${org_id}, ${newId()}, ${user_id}, ${impersonator_id}, ${api_key_id}, ${action}, ${subject_type},
         ${subject_id}, ${before as never}, ${after as never}, ${request_id}, ${ip})
       returning org_id, id)
     insert into audit_queue (org_id, id) select org_id, id from audit`
@@ -65,7 +65,7 @@ const auditOf = (action: string, subject: string, before: SQL, after: SQL, from 
 const queued = sql`insert into ${auditQueue} (org_id, id) select org_id, id from audit`
 
 const eventValues = ({ actor }: TenantScope) => ({
-  _event: uuidv7(),
+  _event: newId(),
   _actor: actor.user_id,
   _impersonator: actor.impersonator_id ?? null,
   _key: actor.api_key_id ?? null,
@@ -88,7 +88,7 @@ export async function insertAudited<T extends TenantTable>(
 ): Promise<InferSelectModel<T>> {
   const table: TenantTable = into
   const { db, once } = scope
-  const row: Record<string, unknown> = { ...values, org_id: scope.org_id, id: values.id ?? uuidv7() }
+  const row: Record<string, unknown> = { ...values, org_id: scope.org_id, id: values.id ?? newId() }
   const columns = Object.entries(getTableColumns(table)).filter(([name, { hasDefault }]) => name in row || !hasDefault)
   const { sql: text, params } = insertOf(subject, table, columns, once !== undefined)
   const complete = Object.fromEntries(columns.map(([name]) => [name, row[name] ?? null]))
@@ -131,11 +131,12 @@ function insertOf(subject: string, table: TenantTable, columns: [string, PgColum
     list((name, one) => sql`${column(name)}::${sql.raw(one.getSQLType())}`),
     sql`, `,
   )
-  const after = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
+  const after = sql`jsonb_strip_nulls(made.record - ${unrecorded})`
   const query = dialect.sqlToQuery(sql`
     with ${keyed ? unused : sql``}
       change as (insert into ${table} (${names}) select ${values} ${keyed ? sql`from unused` : sql``} returning *),
-      audit as (${auditOf(`${subject}.created`, subject, sql`null`, after)}),
+      made as materialized (select to_jsonb(change) as record from change),
+      audit as (${auditOf(`${subject}.created`, subject, sql`null`, after, sql`change, made`)}),
       queued as (${queued})
       ${keyed ? kept : sql``}
     select * from change`)
@@ -155,7 +156,7 @@ const unused = sql`
 /** The row that was made is kept with the key. */
 const kept = sql`, kept as (
   insert into ${idempotencyKeys} (org_id, principal, route, key, request_hash, made)
-  select ${key}, ${column('_request_hash')}::text, to_jsonb(change) from change)`
+  select ${key}, ${column('_request_hash')}::text, record from made)`
 
 /** The members of one jsonb row that differ from another's. */
 const changed = (row: string, other: string) => sql`(
@@ -166,6 +167,7 @@ const changed = (row: string, other: string) => sql`(
  * Changes the named fields of one row, raises its version, and records what differed, in one statement; a patch
  * without fields changes nothing.
  * @param version the version the caller saw (`If-Match`), or undefined to change whatever is there
+ * @param verb what the event says happened
  * @returns the row as stored, or undefined when this organisation has none of this id
  * @throws Problem `version_mismatch` when the row has another version by now
  */
@@ -176,6 +178,7 @@ export async function updateAudited<T extends TenantTable>(
   id: string,
   patch: Partial<InferInsertModel<T>>,
   version?: number,
+  verb = 'updated',
 ): Promise<InferSelectModel<T> | undefined> {
   const { db } = scope
   const table: TenantTable = of
@@ -192,7 +195,7 @@ export async function updateAudited<T extends TenantTable>(
       .returning(),
   )
   const differences = [changed('before', 'change'), changed('change', 'before')] as const
-  const audit = db.$with('audit', {}).as(auditOf(`${subject}.updated`, subject, ...differences, sql`change, before`))
+  const audit = db.$with('audit', {}).as(auditOf(`${subject}.${verb}`, subject, ...differences, sql`change, before`))
   const queue = db.$with('queued', {}).as(queued)
   const statement = db.with(before, change, audit, queue).select().from(change).prepare(unprepared)
   const [made] = await statement.execute(eventValues(scope))
@@ -232,10 +235,6 @@ export async function deleteAudited(
 /** The row as it is. @throws Problem `version_mismatch` when that is not the version the caller saw */
 async function currentRow({ db }: TenantScope, table: TenantTable, mine: SQL | undefined, version?: number) {
   const [row] = await db.select().from(table).where(mine)
-  if (row !== undefined && version !== undefined && row.version !== version)
-    throw new Problem(
-      'version_mismatch',
-      `The resource has version ${row.version} by now; read it again and repeat the change.`,
-    )
+  if (row !== undefined) assertVersion(row as { version: number }, version)
   return row
 }

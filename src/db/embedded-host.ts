@@ -39,7 +39,7 @@ export async function findPlace(dataDir: string, log: (message: string) => void)
     }
     return { cluster: local, logFile: `${local}.log`, bin: await findBinaries(undefined, dataDir), user: undefined }
   }
-  const remoteDir = join(sharedDir, createHash('sha256').update(dataDir).digest('hex').slice(0, 16))
+  const remoteDir = remoteDirOf(dataDir)
   const remote = join(remoteDir, 'postgres')
   const remoteOwner = await stat(remote).catch(() => undefined)
   const user = await unprivilegedUser(remoteOwner ?? owner)
@@ -53,6 +53,12 @@ export async function findPlace(dataDir: string, log: (message: string) => void)
   await makePublicDir(remoteDir)
   return { cluster: remote, logFile: `${remote}.log`, bin, user }
 }
+
+const remoteDirOf = (dataDir: string) =>
+  join(sharedDir, createHash('sha256').update(dataDir).digest('hex').slice(0, 16))
+
+/** Where the cluster of a data directory may be. */
+export const clustersOf = (dataDir: string) => [join(remoteDirOf(dataDir), 'postgres'), join(dataDir, 'postgres')]
 
 /** An existing cluster stays with its owner; a new one goes to `postgres`, else to `nobody`. */
 async function unprivilegedUser(

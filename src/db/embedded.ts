@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
-import { findPlace, type Place, readJson, run, writeJson } from './embedded-host.ts'
+import { clustersOf, findPlace, type Place, readJson, run, writeJson } from './embedded-host.ts'
 import {
   isPostmaster,
   ownerLives,
@@ -66,6 +66,19 @@ export async function startEmbedded(options: {
   const dataDir = await realpath(options.dataDir)
   const settings = { ...defaults, ...options.settings }
   return whileLocked(join(dataDir, 'postgres.lock'), () => start(dataDir, settings, options.log))
+}
+
+/** The embedded Postgres of a directory, where one runs; starts nothing and changes nothing. */
+export async function findEmbedded(dataDir: string): Promise<EmbeddedPostgres | undefined> {
+  const home = await realpath(dataDir).catch(() => dataDir)
+  const passwords = await readJson<Passwords>(join(home, 'postgres.json'))
+  if (!passwords) return undefined
+  for (const cluster of clustersOf(home)) {
+    const status = await readPidFile(cluster)
+    if (status?.ready && (await isPostmaster(status.pid, cluster)))
+      return describe(status.port, passwords, async () => undefined)
+  }
+  return undefined
 }
 
 async function start(dataDir: string, settings: Settings, log: (message: string) => void): Promise<EmbeddedPostgres> {

@@ -29,7 +29,11 @@ export const taken = (pointer: string, what: string) => () =>
   })
 
 /** A reference in the body to what this organisation does not have. */
-export const missingReference = (pointer: string) => () =>
-  new Problem('not_found', 'No such resource in this organisation.', {
-    errors: [{ pointer, code: 'reference', message: 'refers to nothing in this organisation' }],
-  })
+export const missingReference =
+  (pointer: string, what = 'nothing in') =>
+  () => {
+    const message = `refers to ${what} this organisation`
+    return new Problem('not_found', `${pointer.replace('/body/', '')} ${message}.`, {
+      errors: [{ pointer, code: 'reference', message }],
+    })
+  }

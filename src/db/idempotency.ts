@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { Problem } from '../lib/errors.ts'
 import { clientOf, type Db } from './client.ts'
+import { purgeRows } from './purge.ts'
 import type { KeyUse } from './scope.ts'
 import { idempotencyKeys } from './tables/idempotency.ts'
 
@@ -67,10 +68,5 @@ export async function storeAnswer(db: Db, { org_id, principal, route, key }: Key
 }
 
 /** Forgets keys a day after their use. @returns how many */
-export async function purgeKeys(db: Db): Promise<number> {
-  const gone = await db
-    .delete(idempotencyKeys)
-    .where(sql`${idempotencyKeys.created_at} < now() - interval '24 hours'`)
-    .returning({ key: idempotencyKeys.key })
-  return gone.length
-}
+export const purgeKeys = (db: Db): Promise<number> =>
+  purgeRows(db, idempotencyKeys, sql`${idempotencyKeys.created_at} < now() - interval '24 hours'`)

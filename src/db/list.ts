@@ -1,4 +1,4 @@
-import { and, asc, desc, type InferSelectModel, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, type InferSelectModel, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import {
   cursorBinding,
@@ -14,20 +14,31 @@ import { databaseError } from './errors.ts'
 import { prepared } from './prepared.ts'
 import { owned, type TenantScope } from './scope.ts'
 
-type TenantTable = PgTable & { org_id: PgColumn; id: PgColumn }
+type ListedTable = PgTable & { id: PgColumn; org_id?: PgColumn }
 
 /** A filter as SQL; its value comes through a placeholder, so that each set of filters is one prepared statement. */
 export type Filter = (value: SQL) => SQL
 
-export type ListSpec<T extends TenantTable> = {
+export type ListSpec<T extends ListedTable> = {
   name: string
   table: T
   /** The columns a client may sort by, under their wire names. */
   sorts: Record<string, PgColumn>
   filters: Record<string, Filter>
+  /** What a row shows, where that is not the columns of the table; what it sorts by and `id` must be among it. */
+  columns?: Columns
   /** For a resource made of two tables: the second, how it joins, the columns of both, and the one that is the `id`. */
-  joined?: { table: PgTable; on: SQL; columns: Record<string, PgColumn>; id: PgColumn }
+  joined?: { table: PgTable; on: SQL; columns: Columns; id: PgColumn }
+  /**
+   * The column that says whose the rows are, where that is no organisation: the scope's `org_id` is then its value. Null
+   * where they are nobody's: all of them are listed, so the routes are the platform's.
+   */
+  owner?: PgColumn | null
+  /** What holds for every row of the list. */
+  where?: SQL
 }
+
+type Columns = Record<string, PgColumn | SQL>
 
 /** `q`: the text somewhere in one of the columns, whatever its case; `%` and `_` mean themselves. */
 export const containsText =
@@ -60,7 +71,7 @@ const dataException = '22'
  * Ties are broken by id; nulls of a nullable sort column come last.
  * @throws Problem `invalid_cursor` for a cursor of another list, sort, filter or organisation
  */
-export async function listPage<T extends TenantTable, Row = InferSelectModel<T>>(
+export async function listPage<T extends ListedTable, Row = InferSelectModel<T>>(
   scope: TenantScope,
   spec: ListSpec<T>,
   query: PageQuery & Record<string, unknown>,
@@ -78,7 +89,8 @@ export async function listPage<T extends TenantTable, Row = InferSelectModel<T>>
     return rowsOf(db, spec)
       .where(
         and(
-          owned(spec.table, { org_id: sql.placeholder('org_id') }),
+          ownRows(spec, sql.placeholder('org_id')),
+          spec.where,
           ...filters.map((filter) => spec.filters[filter]!(sql`${sql.placeholder(filter)}`)),
           after(id, sortColumn, sort.startsWith('-'), start),
         ),
@@ -110,17 +122,15 @@ export async function listPage<T extends TenantTable, Row = InferSelectModel<T>>
   }
 }
 
-const rowsOf = <T extends TenantTable>(db: Db, { table, joined }: ListSpec<T>) =>
-  joined === undefined
-    ? db
-        .select()
-        .from(table as PgTable)
-        .$dynamic()
-    : db
-        .select(joined.columns)
-        .from(table as PgTable)
-        .innerJoin(joined.table, joined.on)
-        .$dynamic()
+/** The rows of whom the scope names, unless they are nobody's. */
+const ownRows = <T extends ListedTable>({ table, owner }: ListSpec<T>, org_id: string | Placeholder) =>
+  owner === null ? undefined : owned({ org_id: (owner ?? table.org_id) as PgColumn }, { org_id })
+
+function rowsOf<T extends ListedTable>(db: Db, { table, columns, joined }: ListSpec<T>) {
+  const from: PgTable = table
+  if (joined !== undefined) return db.select(joined.columns).from(from).innerJoin(joined.table, joined.on).$dynamic()
+  return (columns === undefined ? db.select() : db.select(columns)).from(from).$dynamic()
+}
 
 /** What lies after the cursor's row, as a row comparison that an index on (sort, id) can answer. */
 function after(idColumn: PgColumn, column: PgColumn, downwards: boolean, start: 'first' | 'nulls' | 'after') {
@@ -133,15 +143,17 @@ function after(idColumn: PgColumn, column: PgColumn, downwards: boolean, start: 
   return column.notNull ? further : sql`(${further} or ${column} is null)`
 }
 
-async function countRows<T extends TenantTable>(
+async function countRows<T extends ListedTable>(
   { db, org_id }: TenantScope,
-  { table, filters, joined }: ListSpec<T>,
+  spec: ListSpec<T>,
   values: Record<string, unknown>,
   how: 'exact' | 'estimated',
 ): Promise<number> {
+  const { table, filters, joined } = spec
   const source = joined === undefined ? sql`${table}` : sql`${table} join ${joined.table} on ${joined.on}`
   const conditions = Object.entries(values).filter(([, value]) => value !== undefined)
-  const where = and(owned(table, { org_id }), ...conditions.map(([name, value]) => filters[name]!(sql`${value}`)))
+  const mine = and(ownRows(spec, org_id), spec.where)
+  const where = and(mine, ...conditions.map(([name, value]) => filters[name]!(sql`${value}`)))
   if (how === 'exact') {
     const [row] = await db.execute<{ count: number }>(sql`select count(*) as count from ${source} where ${where}`)
     return row?.count ?? 0

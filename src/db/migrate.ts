@@ -19,6 +19,8 @@ export type MigrateOptions = {
   /** How long to wait for another migrator, and for a lock on a table. */
   waitMs?: number
   folder?: string
+  /** The tag of the last migration to apply; all of them without it. */
+  upTo?: string | undefined
 }
 
 /** A database that cannot be migrated; the message says what to do. Connection errors are not of this class. */
@@ -59,7 +61,11 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
   return exclusively(url, options, async (session) => {
     const states = await readStates(session.sql, migrations)
     refuseUnsound(states)
-    const pending = migrations.filter(({ tag }) => states.some((one) => one.tag === tag && one.state === 'pending'))
+    const pending = migrations.filter(
+      ({ tag }) =>
+        (options.upTo === undefined || tag <= options.upTo) &&
+        states.some((one) => one.tag === tag && one.state === 'pending'),
+    )
     for (const { tag, hash, up } of pending) {
       await run(session, tag, up, (sql) => sql`insert into tenon_migrations (tag, hash) values (${tag}, ${hash})`)
       options.log?.(`Applied migration ${tag}.`)

@@ -6,7 +6,7 @@ import type { Db } from './client.ts'
  * Who acts, as the audit records it. `principal` names the credential: `user:<id>`, `key:<id>` for an API key (its
  * `user_id` is the maker's), or `anonymous:<network>` without one.
  */
-export type Actor = {
+type Actor = {
   user_id: string | null
   principal: string
   request_id: string

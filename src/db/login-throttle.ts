@@ -1,0 +1,147 @@
+import { eq } from 'drizzle-orm'
+import { networkOf } from '../lib/address.ts'
+import { sha256 } from '../lib/crypto.ts'
+import { Problem, type ProblemCode } from '../lib/errors.ts'
+import { Limiter } from '../lib/limiter.ts'
+import { clientOf, type Db } from './client.ts'
+import { loginThrottles } from './tables/identity.ts'
+
+/**
+ * Wrong guesses at one account within 15 minutes that lock it for 15 minutes: for the network they came from, and for
+ * everybody.
+ */
+const networkGuesses = 5
+const accountGuesses = 20
+
+/** The problems of who guessed wrong; whatever else ends an attempt is not held against him. */
+const wrong: ProblemCode[] = ['invalid_credentials', 'wrong_password', 'invalid_code']
+
+/** One account's guesses, and those from one network, which begin with the account's, so that both are found together. */
+const accountKey = (login: string) => sha256(login).subarray(0, 16)
+const keysOf = (login: string, ip: string) => {
+  const account = accountKey(login)
+  return { account, pair: Buffer.concat([account, sha256(networkOf(ip)).subarray(0, 16)]) }
+}
+
+/**
+ * Judges one guess at an account's secret. It counts as wrong before it is judged, so that a burst has no more guesses
+ * than a series; a right one clears the count. Accounts that do not exist are counted and locked alike.
+ * @param login a canonical e-mail address or a username
+ * @param judge throws `invalid_credentials`, `wrong_password` or `invalid_code` where the guess is wrong
+ * @param refused records a wrong guess
+ * @throws Problem `account_locked`, also for the right guess
+ */
+export async function limitGuesses<T>(
+  db: Db,
+  login: string,
+  ip: string,
+  judge: () => Promise<T>,
+  refused: () => Promise<void>,
+): Promise<T> {
+  const keys = keysOf(login, ip)
+  return inLane(keys.pair.toString('hex'), async () => {
+    await reserve(db, keys)
+    try {
+      const result = await judge()
+      await forget(db, keys)
+      return result
+    } catch (error) {
+      if (error instanceof Problem && wrong.includes(error.code)) await refused()
+      else await release(db, keys)
+      throw error
+    }
+  })
+}
+
+type Keys = { account: Buffer; pair: Buffer }
+
+/** Counts the guess for both keys in one statement; the account is touched only where the network may still guess. */
+async function reserve(db: Db, keys: Keys): Promise<void> {
+  const client = clientOf(db)
+  const counted = (max: number) => client`
+    on conflict (key) do update set
+      failures = case when ${client.unsafe(stale)} then 1 else t.failures + 1 end,
+      first_failed_at = case when ${client.unsafe(stale)} then now() else t.first_failed_at end,
+      locked_until = case when not ${client.unsafe(stale)} and t.failures + 1 >= ${max} then now() + interval '15 minutes' end
+    where t.locked_until is null or t.locked_until <= now() returning key`
+  const [reserved] = await client<{ pair: boolean; account: boolean }[]>`
+    with pair as (
+      insert into login_throttles as t (key, failures) values (${keys.pair}, 1) ${counted(networkGuesses)}),
+    account as (
+      insert into login_throttles as t (key, failures) select ${keys.account}::bytea, 1 from pair
+      ${counted(accountGuesses)})
+    select exists (select from pair) as pair, exists (select from account) as account`
+  if (reserved?.account) return
+  if (reserved?.pair) await takeBack(db, keys.pair, networkGuesses)
+  throw await locked(db, keys)
+}
+
+/** A row whose lock or whose window is over: the count begins anew. */
+const stale = `coalesce(t.locked_until, t.first_failed_at + interval '15 minutes') <= now()`
+
+async function locked(db: Db, { account, pair }: Keys): Promise<Problem> {
+  const [left] = await clientOf(db)<{ seconds: number | null }[]>`
+    select ceil(extract(epoch from max(locked_until) - now()))::int as seconds
+    from login_throttles where key in (${account}, ${pair}) and locked_until > now()`
+  const retryAfterS = Math.max(left?.seconds ?? 1, 1)
+  return new Problem('account_locked', `Too many wrong guesses; try again in ${retryAfterS} seconds.`, { retryAfterS })
+}
+
+/** An attempt that was no guess after all. The pair comes first everywhere, so that two never wait for each other. */
+async function release(db: Db, { account, pair }: Keys): Promise<void> {
+  await takeBack(db, pair, networkGuesses)
+  await takeBack(db, account, accountGuesses)
+}
+
+/** Leaves nothing behind of a count that was begun with the attempt. */
+const takeBack = (db: Db, key: Buffer, max: number) => clientOf(db)`
+  with begun as (delete from login_throttles where key = ${key} and failures <= 1)
+  update login_throttles set failures = failures - 1, locked_until = case when failures > ${max} then locked_until end
+  where key = ${key} and failures > 1`
+
+async function forget(db: Db, { account, pair }: Keys): Promise<void> {
+  for (const key of [pair, account]) await db.delete(loginThrottles).where(eq(loginThrottles.key, key))
+}
+
+/**
+ * Forgets every wrong guess at an account, as when its password was reset.
+ * @param logins its e-mail address, and its username where it has one: both are ways to name it
+ */
+export async function clearThrottle(db: Db, ...logins: (string | null)[]): Promise<void> {
+  for (const login of logins.filter((one) => one !== null)) {
+    const account = accountKey(login)
+    const beyond = Buffer.concat([account, Buffer.alloc(17, 0xff)])
+    await clientOf(db)`delete from login_throttles where key > ${account} and key < ${beyond}`
+    await clientOf(db)`delete from login_throttles where key = ${account}`
+  }
+}
+
+/** Forgets guesses that count no more. @returns how many */
+export async function purgeThrottles(db: Db): Promise<number> {
+  const client = clientOf(db)
+  const gone = await client`
+    delete from login_throttles where key in (
+      select key from login_throttles t
+      where t.first_failed_at < now() - interval '15 minutes' and ${client.unsafe(stale)} for update skip locked)`
+  return gone.count
+}
+
+const lanes = new Map<string, { limiter: Limiter; users: number }>()
+
+/**
+ * Lets fewer attempts be judged at once than lock the account, so that a client that signs in often at once is not
+ * taken for a guesser. A matter of this process alone: the count in the database is what holds.
+ */
+async function inLane<T>(key: string, task: () => Promise<T>): Promise<T> {
+  const lane = lanes.get(key) ?? { limiter: new Limiter(networkGuesses - 1, 60, crowded), users: 0 }
+  lanes.set(key, lane)
+  lane.users++
+  try {
+    return await lane.limiter.run(task)
+  } finally {
+    lane.users--
+    if (lane.users === 0) lanes.delete(key)
+  }
+}
+
+const crowded = () => new Problem('busy', 'Too many sign-ins at once; try again in a few seconds.', { retryAfterS: 2 })
