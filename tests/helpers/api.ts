@@ -23,14 +23,14 @@ export class Client {
   }
 
   async send(method: string, path: string, payload?: unknown, headers: Headers = {}): Promise<Answer> {
-    const url = path.startsWith('/api') || !path.startsWith('/') ? path : `/api/v1${path}`
+    const url = path.startsWith('/api/') || !path.startsWith('/') ? path : `/api/v1${path}`
     const answer = await this.app.inject({
       method: method as NonNullable<InjectOptions['method']>,
       url,
       headers: { ...(this.token !== undefined && { authorization: `Bearer ${this.token}` }), ...headers },
       ...(payload !== undefined && { payload: payload as object }),
     })
-    const json = /json/.test(String(answer.headers['content-type']))
+    const json = /[/+]json\b/.test(String(answer.headers['content-type']))
     return {
       status: answer.statusCode,
       headers: answer.headers as Answer['headers'],
@@ -49,6 +49,9 @@ export class Client {
 export type Person = Client & { email: string; id: string; orgId: string; refreshToken: string }
 
 export const password = 'Correct-Horse-7'
+
+/** An address that nobody has. */
+export const newEmail = (domain = 'example.com') => `user-${randomBytes(6).toString('hex')}@${domain}`
 
 /** A running service over a database of its own. */
 export type Api = {
@@ -104,7 +107,6 @@ export async function startApi(
       refreshToken: body.refresh_token as string,
     })
   }
-  const newEmail = () => `user-${randomBytes(6).toString('hex')}@example.com`
 
   return {
     app,
@@ -132,14 +134,27 @@ export async function startApi(
   }
 }
 
-/** A test with a service of its file's own, and the owner of a fresh organisation in it. */
-export const test = base.extend<{ api: Api; owner: Person }>({
-  api: [
-    // biome-ignore lint/correctness/noEmptyPattern: vitest reads the fixtures' names from the pattern
-    async ({}, use) => {
-      const api = await startApi()
-      await use(api)
-      await api.close()
+/** A test of a service with some settings of its own. */
+export const testWith = (settings: Record<string, string>) =>
+  base.extend<{ api: Api }>({
+    api: [
+      // biome-ignore lint/correctness/noEmptyPattern: vitest reads the fixtures' names from the pattern
+      async ({}, use) => {
+        const api = await startApi(settings)
+        await use(api)
+        await api.close()
+      },
+      { scope: 'file' },
+    ],
+  })
+
+/** A test with a service of its file's own, another instance of it, and the owner of a fresh organisation in it. */
+export const test = testWith({}).extend<{ replica: Api; owner: Person }>({
+  replica: [
+    async ({ api }, use) => {
+      const replica = await startApi({}, api)
+      await use(replica)
+      await replica.close()
     },
     { scope: 'file' },
   ],

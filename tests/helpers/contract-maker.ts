@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import { strictAjv } from '../../src/lib/validator.ts'
 import type { Answer, Client } from './api.ts'
-import { type Contract, inspect, type Operation, type Schema } from './contract.ts'
+import { type Contract, inspect, type Operation, requiredQuery, type Schema } from './contract.ts'
+import type { Ready } from './contract-ready.ts'
 
 export type Values = Record<string, unknown>
+type Known = Record<string, (client: Client) => unknown>
 export type Payload = { body?: unknown; headers?: Record<string, string> }
 
 /** Fields that are likely to be unique, so that every example gets a value of its own. */
@@ -16,14 +18,21 @@ const unique = /(^|_)(email|username|name|code|number|slug)$/
  */
 export class Maker {
   readonly contract: Contract
+  /** A superuser, who makes what only he can. */
+  platform: Client | undefined
   /** The id of everything made, by whom. */
   readonly made: { client: Client; id: string }[] = []
-  readonly #known: Record<string, () => unknown>
+  readonly #known: Known
+  readonly #ready: Record<string, Ready>
 
-  /** @param known values by field name that no example can give, such as a live refresh token */
-  constructor(contract: Contract, known: Record<string, () => unknown> = {}) {
+  /**
+   * @param known values that no example can give, such as a live refresh token: by field name, or `operationId.field`
+   * @param ready what makes operations possible, by their ids
+   */
+  constructor(contract: Contract, known: Known = {}, ready: Record<string, Ready> = {}) {
     this.contract = contract
     this.#known = known
+    this.#ready = ready
   }
 
   /** Fills `/portfolios/{id}/metrics` with the ids of fresh resources of this client. */
@@ -42,8 +51,9 @@ export class Maker {
    * neither, the first one that is there.
    * @param collection the path's template; `path` is the same with ids, where it lies in another resource
    */
-  async make(collection: string, client: Client, path?: string): Promise<Values & { id: string }> {
+  async make(collection: string, caller: Client, path?: string): Promise<Values & { id: string }> {
     const creator = this.#creator(collection)
+    const client = this.keeper(creator ?? this.contract.find('GET', collection), caller)
     if (creator === undefined) {
       const { body } = await client.get(path ?? collection)
       expect(body?.data?.[0], `${collection}: nothing makes one and none is there`).toBeDefined()
@@ -56,19 +66,30 @@ export class Maker {
     return answer.body
   }
 
+  /** Who makes what an operation needs: the caller, or a superuser where that is the platform's. */
+  keeper(operation: Operation | undefined, caller: Client): Client {
+    return operation?.permission === 'platform:manage' ? (this.platform ?? caller) : caller
+  }
+
   /** Calls an operation at a path and inspects the answer; the payload is made by the caller unless given. */
   async send(operation: Operation, client: Client, path: string, payload?: Payload): Promise<Answer> {
-    const { body, headers } = payload ?? (await this.payload(operation, client))
-    const url = path.startsWith('/api/') ? path : `http://localhost${path}`
+    const { body, headers } = payload ?? (await this.payload(operation, client, path))
+    const query = path.includes('?') ? '' : requiredQuery(operation)
+    const url = `${path.startsWith('/api/') ? '' : 'http://localhost'}${path}${query && `?${query}`}`
     const answer = await client.send(operation.method, url, body, headers)
     inspect(operation, answer)
     return answer
   }
 
-  /** A body that this client may send, in the content type of the operation. */
-  async payload({ title, path, body }: Operation, client: Client): Promise<Payload> {
+  /**
+   * A body that this client may send, in the content type of the operation.
+   * @param at the path with its ids; the operation is then made possible there
+   */
+  async payload({ title, path, body, operationId }: Operation, client: Client, at?: string): Promise<Payload> {
+    const id = at?.match(/[0-9a-f-]{36}/g)?.at(-1)
+    const given = id === undefined ? undefined : await this.#ready[operationId as string]?.(id)
     if (body === undefined) return {}
-    const values = await this.#values(body.schema, client)
+    const values = given ?? (await this.#values(body.schema, client, operationId, path))
     if (body.type !== 'multipart/form-data') {
       expect(values, `${title}: no property has an example`).not.toEqual({})
       return { body: values }
@@ -89,7 +110,8 @@ export class Maker {
   collectionOf(field: string): string | undefined {
     const name = field.replace(/_id$/, '').replaceAll('_', '-')
     const plural = name.endsWith('y') ? `${name.slice(0, -1)}ies` : `${name}s`
-    return this.contract.collections().find((path) => path.endsWith(`/${plural}`))
+    const named = this.contract.collections().filter((path) => path.endsWith(`/${plural}`))
+    return named.find((path) => !path.includes('/platform/')) ?? named[0]
   }
 
   #creator(collection: string): Operation | undefined {
@@ -102,25 +124,34 @@ export class Maker {
     return this.contract.find('POST', collection) ?? operations.find((one) => one.method === 'POST' && makes(one))
   }
 
-  async #values(schema: Schema, client: Client): Promise<Values> {
+  async #values(schema: Schema, client: Client, operationId?: string, path?: string): Promise<Values> {
     const values: Values = {}
     for (const [name, property] of Object.entries(schema.properties ?? {})) {
       const resolved = this.contract.resolve(property)
       const required = schema.required?.includes(name)
       if (resolved.format === 'binary' || (!required && resolved.examples === undefined)) continue
-      values[name] = await this.#value(name, resolved, client)
+      const known = this.#known[`${operationId}.${name}`]
+      values[name] = known ? await known(client) : await this.#value(name, resolved, client, path)
     }
     return values
   }
 
-  async #value(name: string, schema: Schema, client: Client): Promise<unknown> {
-    if (this.#known[name]) return this.#known[name]()
+  async #value(name: string, schema: Schema, client: Client, path?: string): Promise<unknown> {
+    if (this.#known[name]) return this.#known[name](client)
+    // The items of POST /things/bulk.
+    if (name === 'items') return [await this.#item(this.contract.resolve(schema.items ?? {}), client, path)]
     const collection = name.endsWith('_id') ? this.collectionOf(name) : undefined
     if (collection !== undefined) return (await this.make(collection, client)).id
     const example = schema.examples?.[0] ?? schema.enum?.[0]
     if (example === undefined && schema.type === 'object') return this.#values(schema, client)
     expect(example, `the required property ${name} needs an example in its schema`).toBeDefined()
     return unique.test(name) && typeof example === 'string' ? fresh(name, example, schema) : example
+  }
+
+  async #item(schema: Schema, client: Client, path = ''): Promise<Values> {
+    const values = await this.#values({ ...schema, required: without(schema.required, 'id') }, client)
+    if (schema.properties?.id === undefined) return values
+    return { ...values, id: (await this.make(path.replace(/\/bulk$/, ''), client)).id }
   }
 
   /** A CSV of one row, for an import into the collection that the path names. */
@@ -134,6 +165,8 @@ export class Maker {
     return `${quoted(cells.map(([name]) => name))}\n${quoted(cells.map(([, value]) => value))}\n`
   }
 }
+
+const without = (names: string[] = [], name: string) => names.filter((one) => one !== name)
 
 /** The model of an operation's success. */
 export function modelOf({ responses }: Operation): string | undefined {

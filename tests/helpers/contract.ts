@@ -30,7 +30,7 @@ export type Schema = {
 
 type Media = Record<string, { schema: Schema }>
 
-type Parameter = { name: string; in: string; required?: boolean; schema: Schema }
+type Parameter = { name: string; in: string; required?: boolean; example?: unknown; schema: Schema }
 
 /** One operation of the document. */
 export type Operation = {
@@ -43,6 +43,11 @@ export type Operation = {
   tags?: string[]
   /** What its caller needs: a permission, `signed_in` or `public`. */
   permission: string | undefined
+  /** Which of the guard's exceptions it states: keys, who acts as another, himself by this path parameter, a new proof. */
+  apiKeys: boolean
+  impersonated: boolean
+  self: string | undefined
+  stepUp: boolean
   parameters: Parameter[]
   body: { type: string; schema: Schema } | undefined
   responses: Record<string, { content?: Media }>
@@ -53,7 +58,15 @@ export type Document = {
   components: { schemas: Record<string, Schema> }
   tags: { name: string }[]
 }
-type Raw = { security?: object[]; 'x-permission'?: string; requestBody?: { content: Media } }
+type Raw = {
+  security?: object[]
+  'x-permission'?: string
+  'x-api-keys'?: true
+  'x-impersonated'?: true
+  'x-self'?: string
+  'x-step-up'?: true
+  requestBody?: { content: Media }
+}
 
 /** The OpenAPI document, read operation by operation. */
 export class Contract {
@@ -72,6 +85,10 @@ export class Contract {
           path,
           title: `${method} ${path}`,
           permission: security?.length === 0 ? 'public' : operation['x-permission'],
+          apiKeys: operation['x-api-keys'] === true,
+          impersonated: operation['x-impersonated'] === true,
+          self: operation['x-self'],
+          stepUp: operation['x-step-up'] === true,
           parameters: operation.parameters ?? [],
           body: type === undefined ? undefined : { type, schema: this.resolve(media?.schema ?? {}) },
         }
@@ -104,6 +121,13 @@ export class Contract {
   }
 }
 
+/** The query an operation cannot do without, of its examples; empty for most. */
+export const requiredQuery = ({ parameters }: Operation): string =>
+  parameters
+    .filter((parameter) => parameter.in === 'query' && parameter.required)
+    .map(({ name, example }) => `${name}=${encodeURIComponent(String(example))}`)
+    .join('&')
+
 /** The service without a database: enough for its routes and its document. */
 export const appWithoutDatabase = (): Promise<FastifyInstance> =>
   buildApp(testConfig(), 'postgres://nobody@127.0.0.1:1/none')
@@ -130,7 +154,7 @@ export function* schemasIn(contract: Contract, schema: Schema, at: string): Gene
   for (const [name, value] of inside) yield* schemasIn(contract, value, `${at}/${name}`)
 }
 
-const forbiddenKey = /^(org_id|answer|password)$|_hash$/
+const forbiddenKey = /^(org_id|answer|password|totp_secret|totp_last_step)$|_hash$/
 
 /** Fails on an answer that the document does not name, or that tells what nobody may read. */
 export function inspect(operation: Operation, { status, headers, body, text }: Answer): void {
@@ -153,9 +177,13 @@ function keysIn(value: unknown): string[] {
 
 export type TableState = Record<string, { rows: number; hash: string }>
 
-/** How many rows each table has and a hash of them, so that two states can be compared. */
-export async function stateOf(sql: postgres.Sql): Promise<TableState> {
-  const tables = await sql`select tablename as name from pg_tables where schemaname = 'public'`
+/**
+ * How many rows each table has and a hash of them, so that two states can be compared.
+ * @param except tables that may differ
+ */
+export async function stateOf(sql: postgres.Sql, except: readonly string[] = []): Promise<TableState> {
+  const tables = await sql`
+    select tablename as name from pg_tables where schemaname = 'public' and tablename <> all(${[...except]})`
   const each = tables.map(
     ({ name }) => `select '${name}' as name, count(*)::int as rows,
       coalesce(md5(string_agg(t::text, '|' order by t::text)), '') as hash from "${name}" t`,

@@ -1,4 +1,5 @@
 import { and, eq, gt, isNull, or, sql } from 'drizzle-orm'
+import { alias } from 'drizzle-orm/pg-core'
 import type { Db } from '../../../db/client.ts'
 import { prepared } from '../../../db/prepared.ts'
 import { apiKeys, sessions } from '../../../db/tables/identity.ts'
@@ -13,6 +14,9 @@ const customPermissions = sql<string[] | null>`(
   select array_agg(distinct permission) from roles, unnest(roles.permissions) permission
   where roles.org_id = ${members.org_id} and roles.name = any(${members.roles}))`
 
+/** The superuser who acts as the session's user. */
+const impersonators = alias(users, 'impersonators')
+
 const shared = {
   roles: members.roles,
   custom_permissions: customPermissions,
@@ -24,7 +28,7 @@ const shared = {
 const openOrganization = and(organizations.is_active, isNull(organizations.deleted_at))
 
 /** When the organisation's policy ends a session, whatever its own times say; null where it does not. */
-const policyEnd = sql`${sessions.created_at} + (${organizations.settings} ->> 'session_lifetime_s')::int * interval '1 second'`
+export const policyEnd = sql`${sessions.created_at} + (${organizations.settings} ->> 'session_lifetime_s')::int * interval '1 second'`
 
 /** What the check of a session asks on a cache miss: the session while it lives, with its user and his roles. */
 export async function findSessionAccess(db: Db, id: string) {
@@ -47,12 +51,14 @@ export async function findSessionAccess(db: Db, id: string) {
         and(eq(members.org_id, sessions.org_id), eq(members.user_id, sessions.user_id), members.is_active),
       )
       .leftJoin(organizations, eq(organizations.id, members.org_id))
+      .leftJoin(impersonators, eq(impersonators.id, sessions.impersonator_id))
       .where(
         and(
           eq(sessions.id, sql.placeholder('id')),
           isNull(sessions.revoked_at),
           gt(sql`least(${sessions.expires_at}, ${sessions.ends_at}, ${policyEnd})`, sql`now()`),
           or(isNull(sessions.org_id), openOrganization),
+          or(isNull(sessions.impersonator_id), and(impersonators.is_active, impersonators.is_superuser)),
         ),
       )
       .prepare(name),

@@ -1,8 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
+import { Email, Nullable, named, Strict, StringEnum, Text, Timestamp, Username, Uuid } from '../../../lib/schema.ts'
 
-const Email = () => Type.String({ minLength: 3, maxLength: 254, examples: ['alex@example.com'] })
-const Password = () => Type.String({ minLength: 1, maxLength: 128, examples: ['Correct-Horse-7'] })
+export const Password = () => Type.String({ minLength: 1, maxLength: 128, examples: ['Correct-Horse-7'] })
 const Token = () => Type.String({ minLength: 1, maxLength: 200 })
 
 export const User = named(
@@ -17,6 +16,7 @@ export const User = named(
     email_verified_at: Nullable(Timestamp()),
     last_login_at: Nullable(Timestamp()),
     locale: Nullable(Type.String()),
+    version: Type.Integer(),
     created_at: Timestamp(),
     updated_at: Timestamp(),
   }),
@@ -26,17 +26,20 @@ export type User = Static<typeof User>
 export const Registration = named(
   'Registration',
   Strict({
-    email: Email(),
+    email: Email({ examples: ['alex@example.com'] }),
     password: Password(),
-    username: Type.Optional(
+    username: Type.Optional(Username()),
+    full_name: Type.Optional(Text(200)),
+    organization_name: Type.Optional(
+      Text(200, { description: 'the organisation this user will own; not with an invitation' }),
+    ),
+    invitation_token: Type.Optional(
       Type.String({
-        pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{2,49}$',
-        maxLength: 50,
-        description: '3 to 50 letters, digits, _ . -',
+        minLength: 1,
+        maxLength: 200,
+        description: 'from an invitation: joins that organisation, and verifies the address',
       }),
     ),
-    full_name: Type.Optional(Text(200)),
-    organization_name: Type.Optional(Text(200, { description: 'the organisation this user will own' })),
   }),
 )
 export type Registration = Static<typeof Registration>
@@ -46,21 +49,6 @@ export const RegistrationAccepted = named(
   'RegistrationAccepted',
   Type.Object({ status: StringEnum(['verification_required']) }),
 )
-
-export const Login = named(
-  'Login',
-  Strict({
-    username: Type.String({
-      minLength: 1,
-      maxLength: 254,
-      description: 'username or e-mail address',
-      examples: ['alex@example.com'],
-    }),
-    password: Password(),
-    remember_me: Type.Optional(Type.Boolean({ default: false, description: 'stay signed in for 30 days' })),
-  }),
-)
-export type Login = Static<typeof Login>
 
 export const RefreshRequest = named('RefreshRequest', Strict({ refresh_token: Token() }))
 
@@ -74,21 +62,3 @@ export const Tokens = named(
   }),
 )
 export type Tokens = Static<typeof Tokens>
-
-export const ActiveOrganization = named(
-  'ActiveOrganization',
-  Type.Object({ id: Uuid(), name: Type.String(), code: Type.String() }),
-)
-
-export const Me = named(
-  'Me',
-  Type.Object({
-    user: ref(User),
-    organization: Type.Unsafe<Static<typeof ActiveOrganization> | null>({
-      anyOf: [{ $ref: 'ActiveOrganization#' }, { type: 'null' }],
-    }),
-    roles: Type.Array(Type.String()),
-    permissions: Type.Array(Type.String()),
-  }),
-)
-export type Me = Static<typeof Me>

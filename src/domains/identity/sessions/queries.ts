@@ -1,20 +1,32 @@
-import { and, eq, isNull, type SQL, sql } from 'drizzle-orm'
+import { and, eq, isNull, ne, type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { notifyAccess } from '../../../db/access.ts'
 import { recordEvent } from '../../../db/audit.ts'
+import type { Db } from '../../../db/client.ts'
+import { listPage } from '../../../db/list.ts'
+import { enqueueMail } from '../../../db/outbox.ts'
+import { purgeRows } from '../../../db/purge.ts'
 import type { TenantScope } from '../../../db/scope.ts'
 import { platformOrgId } from '../../../db/tables/audit.ts'
 import { refreshTokens, sessions } from '../../../db/tables/identity.ts'
 import { members, organizations } from '../../../db/tables/organizations.ts'
 import { users } from '../../../db/tables/users.ts'
 import { sha256 } from '../../../lib/crypto.ts'
+import { oneOr404 } from '../../../lib/errors.ts'
+import type { Page } from '../../../lib/page.ts'
+import { policyEnd } from '../access/queries.ts'
 import { refreshGraceS } from './rules.ts'
+import type { AuthSession, SessionQuery } from './schemas.ts'
 
 const secondsAhead = (seconds: SQL) => sql`now() + ${seconds} * interval '1 second'`
 
+/** Neither ended nor past any of its times, the organisation's own included. */
+const live = sql`${sessions.revoked_at} is null and least(${sessions.expires_at}, ${sessions.ends_at}) > now() and not exists (
+  select from ${organizations} where ${organizations.id} = ${sessions.org_id} and ${policyEnd} <= now())`
+
 export type Session = { id: string; user_id: string; org_id: string | null }
 
-type NewSession = {
+export type NewSession = {
   user_id: string
   /** Its first refresh token. */
   token: string
@@ -25,26 +37,19 @@ type NewSession = {
   /** Until it ends unless it is refreshed, and until it ends in any case. */
   ttl_s: number
   max_ttl_s: number
-  impersonator_id?: string
 }
 
-/** Signs a user in: the session in his first active organisation, its first refresh token, and the audit event. */
+/**
+ * Signs a user in: the session in his first active organisation, its first refresh token, and the audit event. He is
+ * told by mail when he never had a session on this device, but had others.
+ */
 export const createSession = (
   scope: TenantScope,
   { user_id, ttl_s, max_ttl_s, token, ...device }: NewSession,
 ): Promise<Session> =>
   scope.db.transaction(async (db) => {
-    const [home] = await db
-      .select({ org_id: members.org_id })
-      .from(members)
-      .innerJoin(
-        organizations,
-        and(eq(organizations.id, members.org_id), organizations.is_active, isNull(organizations.deleted_at)),
-      )
-      .where(and(eq(members.user_id, user_id), members.is_active))
-      .orderBy(members.created_at, members.id)
-      .limit(1)
-    const session = { id: uuidv7(), user_id, org_id: home?.org_id ?? null }
+    await noteSignIn({ ...scope, db }, user_id, device.device)
+    const session = { id: uuidv7(), user_id, org_id: await homeOf(db, user_id) }
     await db.insert(sessions).values({
       ...session,
       ...device,
@@ -53,11 +58,46 @@ export const createSession = (
       ends_at: secondsAhead(sql`${max_ttl_s}::int`),
     })
     await db.insert(refreshTokens).values({ token_hash: sha256(token), session_id: session.id })
-    await db.update(users).set({ last_login_at: sql`now()` }).where(eq(users.id, user_id))
     const events = { ...scope, db, org_id: session.org_id ?? platformOrgId, actor: { ...scope.actor, user_id } }
     await recordEvent(events, { action: 'session.created', subject_type: 'session', subject_id: session.id })
     return session
   })
+
+/** The organisation a user's session begins in: this one, or his first active one; null where he is not in it. */
+export async function homeOf(db: Db, userId: string, orgId?: string): Promise<string | null> {
+  const [home] = await db
+    .select({ org_id: members.org_id })
+    .from(members)
+    .innerJoin(
+      organizations,
+      and(eq(organizations.id, members.org_id), organizations.is_active, isNull(organizations.deleted_at)),
+    )
+    .where(
+      and(eq(members.user_id, userId), members.is_active, orgId === undefined ? undefined : eq(members.org_id, orgId)),
+    )
+    .orderBy(members.created_at, members.id)
+    .limit(1)
+  return home?.org_id ?? null
+}
+
+/** The update of the user comes first: of two sign-ins at once the later one then knows the device. */
+async function noteSignIn({ db, actor }: TenantScope, userId: string, device: string | null): Promise<void> {
+  const [user] = await db
+    .update(users)
+    .set({ last_login_at: sql`now()` })
+    .where(eq(users.id, userId))
+    .returning({ email: users.email, at: users.last_login_at })
+  const [seen] = await db
+    .select({
+      sessions: sql<number>`count(*)`,
+      here: sql<number>`count(*) filter (where ${sessions.device} is not distinct from ${device})`,
+    })
+    .from(sessions)
+    .where(and(eq(sessions.user_id, userId), isNull(sessions.impersonator_id)))
+  if (user === undefined || seen === undefined || seen.sessions === 0 || seen.here > 0) return
+  const data = { device, ip: actor.ip, at: user.at }
+  await enqueueMail(db, { template: 'new_device', recipient: user.email, data })
+}
 
 /** What became of a refresh token: exchanged (perhaps by a parallel request just now), unknown, or stolen. */
 export type Exchange =
@@ -82,7 +122,10 @@ export const exchangeToken = (
         id: sessions.id,
         user_id: sessions.user_id,
         org_id: sessions.org_id,
-        live: sql<boolean>`${sessions.revoked_at} is null and least(${sessions.expires_at}, ${sessions.ends_at}) > now() and ${users.is_active}`,
+        email: users.email,
+        device: sessions.device,
+        at: sql<string>`now()`,
+        live: sql<boolean>`${live} and ${users.is_active}`,
         used: sql<boolean>`${refreshTokens.used_at} is not null`,
         late: sql<boolean>`${refreshTokens.used_at} < now() - ${refreshGraceS} * interval '1 second'`,
       })
@@ -99,6 +142,8 @@ export const exchangeToken = (
         session,
         'refresh_token_reuse',
       )
+      const data = { device: found.device, ip: scope.actor.ip, at: found.at }
+      await enqueueMail(db, { template: 'token_theft', recipient: found.email, data })
       return { outcome: 'reused', session }
     }
     if (!found.used) {
@@ -116,13 +161,15 @@ export const exchangeToken = (
     return { outcome: 'exchanged', session }
   })
 
-/** Ends a session, tells every instance, and records why. */
+/** Ends a session, tells every instance, and records why; one that has ended already stays as it is. */
 export async function endSession(scope: TenantScope, session: Session, reason: string): Promise<void> {
   await scope.db.transaction(async (db) => {
-    await db
+    const ended = await db
       .update(sessions)
       .set({ revoked_at: sql`now()`, revoked_reason: reason })
       .where(and(eq(sessions.id, session.id), isNull(sessions.revoked_at)))
+      .returning({ id: sessions.id })
+    if (ended.length === 0) return
     await notifyAccess(db, `session:${session.id}`)
     const events = { ...scope, db, org_id: session.org_id ?? platformOrgId }
     await recordEvent(events, {
@@ -132,4 +179,81 @@ export async function endSession(scope: TenantScope, session: Session, reason: s
       after: { reason },
     })
   })
+}
+
+/**
+ * Ends the live sessions of a user, one of them left out perhaps, tells every instance, and records why.
+ * @param keep the id of the session that goes on
+ * @returns how many ended
+ */
+export const endSessions = (scope: TenantScope, userId: string, reason: string, keep?: string): Promise<number> =>
+  scope.db.transaction(async (db) => {
+    const ended = await db
+      .update(sessions)
+      .set({ revoked_at: sql`now()`, revoked_reason: reason })
+      .where(and(eq(sessions.user_id, userId), live, keep === undefined ? undefined : ne(sessions.id, keep)))
+      .returning({ id: sessions.id })
+    if (ended.length === 0) return 0
+    await notifyAccess(db, `user:${userId}`)
+    await recordEvent(
+      { ...scope, db },
+      {
+        action: 'sessions.ended',
+        subject_type: 'user',
+        subject_id: userId,
+        after: { reason, session_ids: ended.map(({ id }) => id) },
+      },
+    )
+    return ended.length
+  })
+
+const list = {
+  name: 'sessions',
+  table: sessions,
+  owner: sessions.user_id,
+  where: live,
+  sorts: { created_at: sessions.created_at },
+  filters: {},
+}
+
+type Row = typeof sessions.$inferSelect
+
+/** How a session reads to its user. @param current the id of the session he asks with */
+const toWire =
+  (current: string | null) =>
+  (row: Row): AuthSession => ({ ...row, impersonated: row.impersonator_id !== null, current: row.id === current })
+
+/** The live sessions of a user. */
+export async function listSessions(
+  scope: TenantScope,
+  userId: string,
+  current: string | null,
+  query: SessionQuery,
+): Promise<Page<AuthSession>> {
+  const page = await listPage<typeof sessions, Row>({ ...scope, org_id: userId }, list, query)
+  return { ...page, data: page.data.map(toWire(current)) }
+}
+
+/** One live session of a user. @throws Problem `not_found`, also for another's */
+export async function getSession({ db }: TenantScope, userId: string, current: string | null, id: string) {
+  const mine = and(eq(sessions.id, id), eq(sessions.user_id, userId), live)
+  return toWire(current)(oneOr404(await db.select().from(sessions).where(mine)))
+}
+
+/** Ends one live session of a user. @throws Problem `not_found`, also for another's */
+export async function deleteSession(scope: TenantScope, userId: string, id: string): Promise<void> {
+  const mine = and(eq(sessions.id, id), eq(sessions.user_id, userId), live)
+  await endSession(scope, oneOr404(await scope.db.select().from(sessions).where(mine)), 'revoked')
+}
+
+/**
+ * Forgets sessions 90 days after their end, with their refresh tokens, and used tokens 30 days after their use: one
+ * that comes back later is refused as unknown, and no longer ends the session it was stolen from.
+ * @returns how many sessions
+ */
+export async function purgeSessions(db: Db): Promise<number> {
+  const over = sql`least(${sessions.revoked_at}, ${sessions.expires_at}, ${sessions.ends_at}) < now() - interval '90 days'`
+  const gone = await purgeRows(db, sessions, over)
+  await purgeRows(db, refreshTokens, sql`${refreshTokens.used_at} < now() - interval '30 days'`)
+  return gone
 }

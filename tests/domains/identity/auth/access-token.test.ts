@@ -82,6 +82,11 @@ describe('an access token', () => {
       expect([claims, await status(forge({ claims }))]).toEqual([claims, invalid])
   })
 
+  test('lives as long as its answer says, and not longer', async ({ api, owner }) => {
+    const { iat, exp } = decode(owner.token!.split('.')[1]) as { iat: number; exp: number }
+    expect(exp - iat).toBe(api.config.auth.accessTokenTtlS)
+  })
+
   test('is worth nothing before and after its time', async ({ forge, status }) => {
     expect(await status(forge({ claims: { nbf: now() + 60 } }))).toEqual(invalid)
     expect(await status(forge({ claims: { exp: now() - 1 } }))).toEqual([401, 'token_expired'])

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
 import { sha256 } from '../../../../src/lib/crypto.ts'
-import { type Api, Client } from '../../../helpers/api.ts'
+import { type Api, Client, password } from '../../../helpers/api.ts'
 import { test } from '../../../helpers/sql.ts'
 
 const refresh = (api: Api, refresh_token: string) => api.anonymous.post('/auth/refresh', { refresh_token })
@@ -43,6 +43,10 @@ describe('a refresh token', () => {
     expect([me.status, me.body.code]).toEqual([401, 'session_ended'])
     const events = await sql`select * from audit_events where action = 'session.ended' and actor_id = ${owner.id}`
     expect(events.map(({ after }) => after)).toEqual([{ reason: 'refresh_token_reuse' }])
+    await refresh(api, owner.refreshToken)
+    const mails =
+      await sql`select template, data from mail_outbox where recipient = ${owner.email} and template <> 'verify_email'`
+    expect(mails).toMatchObject([{ template: 'token_theft', data: { ip: '127.0.0.1', at: expect.any(String) } }])
   })
 
   test('is kept as a hash only', async ({ owner, sql }) => {
@@ -71,5 +75,34 @@ describe('a refresh token', () => {
     const days = () => sql`
       select round(extract(epoch from expires_at - now()) / 86400)::int as days from sessions where user_id = ${owner.id}`
     expect((await days())[0]?.days).toBe(7)
+  })
+
+  test('of a session that shall be remembered moves its end by thirty days, never past its last day', async ({
+    api,
+    owner,
+    sql,
+  }) => {
+    const { body } = await api.anonymous.post('/auth/login', { username: owner.email, password, remember_me: true })
+    const days = async () => {
+      const [row] = await sql`
+        select round(extract(epoch from expires_at - now()) / 86400)::int as days
+        from sessions where user_id = ${owner.id} and remember_me`
+      return row?.days
+    }
+    await sql`update sessions set expires_at = now() + interval '1 hour' where user_id = ${owner.id}`
+    const next = await refresh(api, body.refresh_token)
+    expect(await days()).toBe(30)
+    await sql`update sessions set ends_at = now() + interval '2 days' where user_id = ${owner.id}`
+    const last = await refresh(api, next.body.refresh_token)
+    expect(await days()).toBe(2)
+    await sql`update sessions set ends_at = now() where user_id = ${owner.id}`
+    expect((await refresh(api, last.body.refresh_token)).status).toBe(401)
+  })
+
+  test('is refused once the organisation lets a session live no longer', async ({ api, owner, sql }) => {
+    await sql`update organizations set settings = '{"session_lifetime_s": 3600}' where id = ${owner.orgId}`
+    const { body } = await refresh(api, owner.refreshToken)
+    await sql`update sessions set created_at = now() - interval '1 hour' where user_id = ${owner.id}`
+    expect((await refresh(api, body.refresh_token)).status).toBe(401)
   })
 })

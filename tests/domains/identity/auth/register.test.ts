@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect } from 'vitest'
 import { canonicalEmail } from '../../../../src/lib/email.ts'
+import { passwordFault } from '../../../../src/lib/password.ts'
 import { password } from '../../../helpers/api.ts'
 import { eventsOf, test } from '../../../helpers/sql.ts'
 
@@ -120,6 +121,17 @@ describe('a registration', () => {
     expect(status).toBe(400)
     const long = await api.anonymous.post('/auth/register', { email, password: `Aa1-${'x'.repeat(125)}` })
     expect(long.status).toBe(400)
+  })
+
+  test('with a password that many people use is refused, however it is decorated', () => {
+    const common = ['Password1!', 'PASSWORD-2024', 'Qwerty123!', 'Iloveyou#1', 'Summer2024!', 'P@ssw0rd1!', 'Trustno1!']
+    for (const candidate of [...common, 'Letmein!!!1', '123456789', 'Dragon_1987', 'Admin123!'])
+      expect([candidate, passwordFault(candidate, false, [])]).toEqual([
+        candidate,
+        'must not be a password that many people use',
+      ])
+    for (const candidate of [password, 'Another-Horse-8', 'Sunny-Passwords-Rain-4', 'Kq7!xv2#pL', '🔑🔑🔑🔑-Aa1'])
+      expect([candidate, passwordFault(candidate, true, [])]).toEqual([candidate, undefined])
   })
 
   test('with a taken username is a conflict, whatever its case, and makes nothing', async ({ api, sql }) => {

@@ -1,20 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect } from 'vitest'
-import { type Api, test as base, password, startApi } from '../../../helpers/api.ts'
+import { newEmail, password, startApi, test, testWith } from '../../../helpers/api.ts'
 
-const newEmail = () => `${randomBytes(6).toString('hex')}@example.com`
-
-const verified = base.extend<{ api: Api }>({
-  api: [
-    // biome-ignore lint/correctness/noEmptyPattern: vitest reads the fixtures' names from the pattern
-    async ({}, use) => {
-      const api = await startApi({ REQUIRE_VERIFIED_EMAIL: 'true' })
-      await use(api)
-      await api.close()
-    },
-    { scope: 'file' },
-  ],
-})
+const verified = testWith({ REQUIRE_VERIFIED_EMAIL: 'true' })
 
 describe('where addresses must be verified', () => {
   verified('registering answers alike for new and for known addresses', async ({ api }) => {
@@ -52,7 +40,7 @@ describe('where addresses must be verified', () => {
   })
 })
 
-base('where registration is not open, nobody registers himself', async () => {
+test('where registration is not open, nobody registers himself', async () => {
   for (const REGISTRATION of ['closed', 'invite']) {
     const api = await startApi({ REGISTRATION })
     const { status, body } = await api.anonymous.post('/auth/register', { email: newEmail(), password })

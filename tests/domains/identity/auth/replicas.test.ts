@@ -1,5 +1,7 @@
 import type postgres from 'postgres'
 import { describe, expect } from 'vitest'
+import { keyCredential, newApiKey } from '../../../../src/lib/api-key.ts'
+import { sha256 } from '../../../../src/lib/crypto.ts'
 import { type Api, Client, type Person, startApi } from '../../../helpers/api.ts'
 import { openProxy } from '../../../helpers/proxy.ts'
 import { test as base } from '../../../helpers/sql.ts'
@@ -14,15 +16,7 @@ async function expectRefused(seen: (person: Person) => Promise<number>, person: 
   expect(performance.now() - start).toBeLessThan(withinMs + 300)
 }
 
-const test = base.extend<{ replica: Api; seen: (person: Person, path?: string) => Promise<number> }>({
-  replica: [
-    async ({ api }, use) => {
-      const replica = await startApi({}, api)
-      await use(replica)
-      await replica.close()
-    },
-    { scope: 'file' },
-  ],
+const test = base.extend<{ seen: (person: Person, path?: string) => Promise<number> }>({
   /** How the replica answers this person. */
   seen: async ({ replica }, use) =>
     use(async (person, path = '/auth/me') => (await new Client(replica.app, person.token!).get(path)).status),
@@ -89,6 +83,59 @@ describe('what ends on one replica ends on every other', () => {
       await tx`select pg_notify('tenon_access', ${`user:${member.id}`})`
     })
     await expect.poll(() => seen(member), { timeout: withinMs, interval: 5 }).toBe(401)
+  })
+
+  test('an API key that is revoked, loses a permission, or whose maker loses his role', async ({
+    api,
+    owner,
+    replica,
+    sql,
+  }) => {
+    const maker = await api.newUser(owner, 'portfolio_manager')
+    const { key, prefix } = newApiKey()
+    const [row] = await sql`
+      insert into api_keys (org_id, id, name, prefix, key_hash, permissions, ip_allowlist, created_by)
+      values (${owner.orgId}, gen_random_uuid(), 'Robot', ${prefix}, ${sha256(key)}, '{credit:read,credit:write}', '{}',
+        ${maker.id}) returning id`
+    const robot = new Client(replica.app, key)
+    const reads = async () => (await robot.get('/portfolios')).status
+    const writes = async () => (await robot.post('/portfolios', { name: 'Book', currency: 'USD' })).status
+    const soon = { timeout: withinMs, interval: 5 }
+    expect([await reads(), await writes()]).toEqual([200, 201])
+    await expect.poll(() => replica.app.access.peek(keyCredential(key) as string), soon).toBeDefined()
+    await sql.begin(async (tx) => {
+      await tx`update members set roles = '{member}' where user_id = ${maker.id}`
+      await tx`select pg_notify('tenon_access', ${`user:${maker.id}`})`
+    })
+    await expect.poll(writes, soon).toBe(403)
+    expect(await reads()).toBe(200)
+    await sql.begin(async (tx) => {
+      await tx`update api_keys set permissions = '{}' where id = ${row?.id}`
+      await tx`select pg_notify('tenon_access', ${`key:${row?.id}`})`
+    })
+    await expect.poll(reads, soon).toBe(403)
+    await sql.begin(async (tx) => {
+      await tx`update api_keys set revoked_at = now() where id = ${row?.id}`
+      await tx`select pg_notify('tenon_access', ${`key:${row?.id}`})`
+    })
+    await expect.poll(reads, soon).toBe(401)
+  })
+
+  test('every session of a user who signs out everywhere, or ends the others', async ({
+    api,
+    owner,
+    replica,
+    seen,
+    sql,
+  }) => {
+    const other = await api.signIn(owner.email)
+    await untilCached(replica, owner, sql)
+    expect(await seen(other)).toBe(200)
+    await owner.post('/auth/sessions/revoke-others')
+    await expect.poll(() => seen(other), { timeout: withinMs, interval: 5 }).toBe(401)
+    expect(await seen(owner)).toBe(200)
+    await owner.post('/auth/logout-all')
+    await expect.poll(() => seen(owner), { timeout: withinMs, interval: 5 }).toBe(401)
   })
 
   test('every session of an organisation that is suspended or left', async ({ api, owner, replica, seen, sql }) => {

@@ -40,24 +40,6 @@ describe('signing in', () => {
     for (const { headers } of answers) expect(headers['www-authenticate']).toBe('Bearer realm="tenon"')
   })
 
-  test('hashes a password also where there is no account, so that time tells nothing', async ({ api, owner }) => {
-    const time = async (username: string) => {
-      const start = performance.now()
-      await api.anonymous.post('/auth/login', { username, password: 'Wrong-Horse-7' })
-      return performance.now() - start
-    }
-    await time('nobody@example.com')
-    const [known, unknown]: [number[], number[]] = [[], []]
-    for (let round = 0; round < 15; round++) {
-      known.push(await time(owner.email))
-      unknown.push(await time(`${unique()}@example.com`))
-    }
-    // A missing hash would be a tenth of the time; what is close to the noise belongs to a longer measurement.
-    const quickest = (times: number[]) => Math.min(...times)
-    expect(quickest(unknown) / quickest(known)).toBeGreaterThan(0.7)
-    expect(quickest(unknown) / quickest(known)).toBeLessThan(1.4)
-  })
-
   test('and being refused leave their trace in the audit', async ({ api, owner, sql }) => {
     await api.anonymous.post('/auth/login', { username: owner.email, password: 'Wrong-Horse-7' })
     const [refused] = await eventsOf(sql, owner.id).then((events) => events.slice(-1))
@@ -89,19 +71,6 @@ describe('signing in', () => {
 })
 
 describe('being signed in', () => {
-  test('shows the user, the active organisation, roles and permissions, and no secret', async ({ api, owner }) => {
-    const member = await api.newUser(owner, 'member')
-    const { body, text } = await member.get('/auth/me')
-    expect(body).toMatchObject({
-      user: { id: member.id, email: member.email, is_active: true },
-      organization: { id: owner.orgId },
-      roles: ['member'],
-    })
-    expect(body.permissions).toContain('credit:read')
-    expect(body.permissions).not.toContain('credit:write')
-    expect(text).not.toMatch(/password|argon2|token/)
-  })
-
   test('ends at once with signing out, for the access token and the refresh token', async ({ api, owner, sql }) => {
     const logout = await owner.post('/auth/logout')
     expect([logout.status, logout.text]).toEqual([204, ''])

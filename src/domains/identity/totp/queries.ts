@@ -1,0 +1,161 @@
+import { and, eq, isNotNull, isNull, lt, or, sql } from 'drizzle-orm'
+import { notifyAccess } from '../../../db/access.ts'
+import { recordEvent } from '../../../db/audit.ts'
+import { enqueueMail } from '../../../db/outbox.ts'
+import type { TenantScope } from '../../../db/scope.ts'
+import { recoveryCodes, sessions } from '../../../db/tables/identity.ts'
+import { users } from '../../../db/tables/users.ts'
+import { seal, unseal } from '../../../lib/crypto.ts'
+import { Problem } from '../../../lib/errors.ts'
+import { type FactorKeys, isRecoveryCode, newRecoveryCodes, otpauthUri, recoveryHash, stepOf } from './rules.ts'
+
+const invalidCode = () =>
+  new Problem('invalid_code', 'The code is wrong, or was used already; wait for the next one and try again.')
+
+const nowMs = sql<number>`(extract(epoch from now()) * 1000)::float8`
+
+/**
+ * Uses up a code of a user's second factor, in the transaction of what it allows: of two uses of one code, at once or
+ * not, one succeeds.
+ * @throws Problem `invalid_code`
+ */
+export async function useCode(scope: TenantScope, keys: FactorKeys, userId: string, code: string): Promise<void> {
+  const used = isRecoveryCode(code)
+    ? await useRecoveryCode(scope, keys, userId, code)
+    : await useMoment(scope, keys, userId, code)
+  if (!used) throw invalidCode()
+}
+
+async function useMoment({ db }: TenantScope, keys: FactorKeys, userId: string, code: string): Promise<boolean> {
+  const [user] = await db
+    .select({ sealed: users.totp_secret, nowMs })
+    .from(users)
+    .where(and(eq(users.id, userId), isNotNull(users.totp_confirmed_at)))
+  const step = user?.sealed ? stepOf(unseal(keys.secrets, user.sealed), code, user.nowMs) : undefined
+  if (step === undefined) return false
+  const unused = or(isNull(users.totp_last_step), lt(users.totp_last_step, step))
+  const used = await db
+    .update(users)
+    .set({ totp_last_step: step })
+    .where(and(eq(users.id, userId), eq(users.totp_secret, user?.sealed as Buffer), unused))
+    .returning({ id: users.id })
+  return used.length > 0
+}
+
+async function useRecoveryCode(scope: TenantScope, keys: FactorKeys, userId: string, code: string): Promise<boolean> {
+  const used = await scope.db
+    .update(recoveryCodes)
+    .set({ used_at: sql`now()` })
+    .where(
+      and(
+        eq(recoveryCodes.user_id, userId),
+        eq(recoveryCodes.code_hash, recoveryHash(keys, userId, code)),
+        isNull(recoveryCodes.used_at),
+      ),
+    )
+    .returning({ user_id: recoveryCodes.user_id })
+  if (used.length === 0) return false
+  await recordEvent(scope, { action: 'recovery_code.used', subject_type: 'user', subject_id: userId })
+  return true
+}
+
+/**
+ * Begins to set up a second factor; it counts once a code of it was given.
+ * @throws Problem `invalid_state` where there is one already
+ */
+export const startTotp = (scope: TenantScope, keys: FactorKeys, userId: string, secret: string) =>
+  scope.db.transaction(async (db) => {
+    const [user] = await db
+      .update(users)
+      .set({ totp_secret: seal(keys.secrets, secret), totp_last_step: null })
+      .where(and(eq(users.id, userId), isNull(users.totp_confirmed_at)))
+      .returning({ email: users.email })
+    if (user === undefined)
+      throw new Problem('invalid_state', 'A second factor is set up already; DELETE /api/v1/auth/totp removes it.')
+    await recordEvent({ ...scope, db }, { action: 'factor.started', subject_type: 'user', subject_id: userId })
+    return { secret, otpauth_uri: otpauthUri(secret, user.email) }
+  })
+
+/**
+ * Makes the second factor count from its first code, and the session one that was opened with it.
+ * @returns the recovery codes, which are kept hashed only
+ * @throws Problem `invalid_code`, or `invalid_state` where nothing waits for a code
+ */
+export const confirmTotp = (
+  scope: TenantScope,
+  keys: FactorKeys,
+  user: { id: string; session_id: string },
+  code: string,
+): Promise<string[]> =>
+  scope.db.transaction(async (db) => {
+    const [pending] = await db
+      .select({ sealed: users.totp_secret, nowMs })
+      .from(users)
+      .where(and(eq(users.id, user.id), isNull(users.totp_confirmed_at)))
+      .for('update')
+    if (!pending?.sealed)
+      throw new Problem(
+        'invalid_state',
+        'No second factor waits for its first code; begin with POST /api/v1/auth/totp.',
+      )
+    const step = stepOf(unseal(keys.secrets, pending.sealed), code, pending.nowMs)
+    if (step === undefined) throw invalidCode()
+    await db.update(users).set({ totp_confirmed_at: sql`now()`, totp_last_step: step }).where(eq(users.id, user.id))
+    await db.update(sessions).set({ mfa: true }).where(eq(sessions.id, user.session_id))
+    const codes = await newSet({ ...scope, db }, keys, user.id)
+    await tell({ ...scope, db }, 'factor.added', user.id)
+    return codes
+  })
+
+/** Removes the second factor, pending or not, its recovery codes, and what sessions had by it. */
+export const deleteTotp = (scope: TenantScope, userId: string): Promise<void> =>
+  scope.db.transaction(async (db) => {
+    const [had] = await db
+      .select({ confirmed: users.totp_confirmed_at })
+      .from(users)
+      .where(and(eq(users.id, userId), isNotNull(users.totp_secret)))
+      .for('update')
+    if (had === undefined) return
+    await db.update(users).set({ totp_secret: null, totp_confirmed_at: null }).where(eq(users.id, userId))
+    await db.delete(recoveryCodes).where(eq(recoveryCodes.user_id, userId))
+    await db.update(sessions).set({ mfa: false }).where(eq(sessions.user_id, userId))
+    if (had.confirmed !== null) await tell({ ...scope, db }, 'factor.removed', userId)
+  })
+
+/** Replaces the recovery codes. @throws Problem `invalid_state` without a second factor */
+export const replaceRecoveryCodes = (scope: TenantScope, keys: FactorKeys, userId: string): Promise<string[]> =>
+  scope.db.transaction(async (db) => {
+    const [user] = await db
+      .select({ id: users.id })
+      .from(users)
+      .where(and(eq(users.id, userId), isNotNull(users.totp_confirmed_at)))
+      .for('update')
+    if (user === undefined)
+      throw new Problem('invalid_state', 'Recovery codes stand in for a second factor; set one up first.')
+    const codes = await newSet({ ...scope, db }, keys, userId)
+    await tell({ ...scope, db }, 'recovery_codes.replaced', userId)
+    return codes
+  })
+
+async function newSet({ db }: TenantScope, keys: FactorKeys, user_id: string): Promise<string[]> {
+  const codes = newRecoveryCodes()
+  await db.delete(recoveryCodes).where(eq(recoveryCodes.user_id, user_id))
+  await db
+    .insert(recoveryCodes)
+    .values(codes.map((code) => ({ user_id, code_hash: recoveryHash(keys, user_id, code) })))
+  return codes
+}
+
+/** A change of factors is audited, reaches every instance, and is mailed to whom it concerns. */
+async function tell(scope: TenantScope, action: string, userId: string): Promise<void> {
+  const { db, actor } = scope
+  await recordEvent(scope, { action, subject_type: 'user', subject_id: userId })
+  await notifyAccess(db, `user:${userId}`)
+  const [user] = await db.select({ email: users.email, at: sql<string>`now()` }).from(users).where(eq(users.id, userId))
+  const data = { change: action, ip: actor.ip, at: user?.at }
+  await enqueueMail(db, { template: 'factor_changed', recipient: user?.email as string, data })
+}
+
+/** A wrong code for what is to become the second factor. */
+export const recordWrongCode = (scope: TenantScope, userId: string) =>
+  recordEvent(scope, { action: 'factor.refused', subject_type: 'user', subject_id: userId })
