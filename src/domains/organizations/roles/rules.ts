@@ -1,30 +1,37 @@
-/** Every permission there is; a role is a set of them. */
-export const permissions = [
-  'credit:read',
-  'credit:write',
-  'projects:read',
-  'projects:write',
-  'files:read',
-  'files:write',
-  'sync:read',
-  'sync:write',
-  'sync:run',
-  'analytics:read',
-  'analytics:write',
-  'analytics:query',
-  'assistant:use',
-  'members:read',
-  'members:manage',
-  'roles:manage',
-  'organization:manage',
-  'api_keys:manage',
-  'audit:read',
-  'jobs:read',
-  'jobs:manage',
-  'webhooks:manage',
-] as const
+import { Problem } from '../../../lib/errors.ts'
 
-export type Permission = (typeof permissions)[number]
+/** Every permission there is, and what it lets do; a role is a set of them. */
+export const permissionTable = {
+  'credit:read': 'Read portfolios, loans, imports and metrics',
+  'credit:write': 'Change portfolios and loans, and import them',
+  'projects:read': 'Read projects',
+  'projects:write': 'Change projects',
+  'files:read': 'Read and download files',
+  'files:write': 'Upload, change and delete files',
+  'sync:read': 'Read sync sessions and cycles',
+  'sync:write': 'Change sync sessions, cycles and destinations',
+  'sync:run': 'Start, pause and cancel sync sessions',
+  'analytics:read': 'Read charts, dashboards and saved queries',
+  'analytics:write': 'Change charts, dashboards and saved queries',
+  'analytics:query': 'Run queries against data sources',
+  'assistant:use': 'Talk to the assistant',
+  'members:read': 'Read members, roles and who may do what',
+  'members:manage': 'Add, invite, change and remove members',
+  'roles:manage': 'Make, change and delete roles',
+  'organization:manage': 'Change the organisation and its policy',
+  'api_keys:manage': 'Make, change and revoke API keys',
+  'audit:read': 'Read and verify the audit trail',
+  'jobs:read': 'Read jobs',
+  'jobs:manage': 'Cancel and retry jobs',
+  'webhooks:manage': 'Make, change and delete webhooks',
+} as const satisfies Record<string, string>
+
+export type Permission = keyof typeof permissionTable
+
+export const permissions = Object.keys(permissionTable) as Permission[]
+
+/** What an API key may be given. Keys do not manage keys: a stolen one could make itself others, and outlive its end. */
+export const keyPermissions = permissions.filter((permission) => permission !== 'api_keys:manage')
 
 /** The roles every organisation has. */
 export const builtInRoles = ['owner', 'admin', 'portfolio_manager', 'user', 'member', 'guest'] as const
@@ -42,7 +49,8 @@ const reading: Permission[] = [
   'jobs:read',
 ]
 
-const granted: Record<BuiltInRole, readonly Permission[]> = {
+/** What each built-in role gives. */
+export const granted: Record<BuiltInRole, readonly Permission[]> = {
   owner: permissions,
   admin: permissions,
   portfolio_manager: [...reading, 'credit:write'],
@@ -67,6 +75,31 @@ const granted: Record<BuiltInRole, readonly Permission[]> = {
 export const permissionsOf = (roles: readonly string[], more: readonly string[] = []): ReadonlySet<string> =>
   new Set([...roles.flatMap((role) => (Object.hasOwn(granted, role) ? granted[role as BuiltInRole] : [])), ...more])
 
-/** Only an owner makes another owner; whoever manages members gives every other role. */
-export const mayAssign = (actorRoles: readonly string[], role: BuiltInRole): boolean =>
-  role !== 'owner' || actorRoles.includes('owner')
+/** Nobody gives away what he may not do himself, and only owners give or take `owner`. */
+export const mayAssignRoles = (
+  actorRoles: readonly string[],
+  actorPermissions: ReadonlySet<string>,
+  roles: readonly string[],
+  permissionsOfThoseRoles: Iterable<string>,
+): boolean =>
+  (!roles.includes('owner') || actorRoles.includes('owner')) &&
+  lacking(actorPermissions, permissionsOfThoseRoles).length === 0
+
+/** Those permissions that somebody does not have. */
+export const lacking = (has: ReadonlySet<string>, wanted: Iterable<string>): string[] =>
+  [...wanted].filter((permission) => !has.has(permission))
+
+/** @throws Problem `forbidden` for who would give permissions he does not have */
+export function assertMayGrant(has: ReadonlySet<string>, wanted: readonly string[]): void {
+  const missing = lacking(has, wanted)
+  if (missing.length > 0)
+    throw new Problem('forbidden', `You cannot give what you do not have yourself: ${missing.join(', ')}.`)
+}
+
+/** @throws Problem `already_exists` for the name of a role that every organisation has */
+export function assertNameFree(name: string): void {
+  if (Object.hasOwn(granted, name))
+    throw new Problem('already_exists', `Every organisation has a role ${name} already; choose another name.`, {
+      errors: [{ pointer: '/body/name', code: 'unique', message: 'is already taken' }],
+    })
+}

@@ -1,18 +1,55 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { canonicalEmail } from '../../../lib/email.ts'
-import { invalidField, Problem } from '../../../lib/errors.ts'
-import { hashPassword, passwordFault } from '../../../lib/password.ts'
-import { created, sendPage } from '../../../lib/reply.ts'
+import { Type } from '@sinclair/typebox'
+import type { TenantScope } from '../../../db/scope.ts'
+import { BulkResult } from '../../../lib/bulk.ts'
+import { assertPassword, hashPassword } from '../../../lib/password.ts'
+import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
-import { mayAssign } from '../roles/rules.ts'
-import { createUser, getUser, listUsers } from './queries.ts'
-import { OrganizationUser, OrganizationUserCreate, OrganizationUserPage, OrganizationUserQuery } from './schemas.ts'
+import { admittedEmail, requireGrant } from '../members/queries.ts'
+import { changeUsers, createUser, deleteUser, getUser, listUsers, type UserPatch, updateUser } from './queries.ts'
+import {
+  OrganizationUser,
+  OrganizationUserCreate,
+  OrganizationUserPage,
+  OrganizationUserQuery,
+  OrganizationUserUpdate,
+  UserBulk,
+  UserChange,
+} from './schemas.ts'
 
+const models = [
+  OrganizationUser,
+  OrganizationUserPage,
+  OrganizationUserCreate,
+  OrganizationUserUpdate,
+  UserChange,
+  UserBulk,
+  BulkResult,
+]
 const tags = ['organizations']
 
 /** The users of the active organisation. */
 export const users: FastifyPluginAsyncTypebox = async (app) => {
-  for (const model of [OrganizationUser, OrganizationUserPage, OrganizationUserCreate]) app.addSchema(model)
+  for (const model of models) app.addSchema(model)
+  const { passwordComposition, requireVerifiedEmail } = app.config.auth
+
+  const hashed = (password: string, own: (string | undefined)[]) => {
+    assertPassword(password, passwordComposition, own)
+    return hashPassword(password)
+  }
+
+  const patchOf = async (scope: TenantScope, id: string, body: OrganizationUserUpdate): Promise<UserPatch> => {
+    const { password, roles, is_active, ...profile } = body
+    if (profile.username) profile.username = profile.username.toLowerCase()
+    const membership = { ...(roles && { roles }), ...(is_active !== undefined && { is_active }) }
+    if (password === undefined) return { profile, membership }
+    const { email, username } = await getUser(scope, id)
+    return {
+      profile,
+      membership,
+      password_hash: await hashed(password, [email, profile.username ?? username ?? undefined]),
+    }
+  }
 
   app.get(
     '/users',
@@ -32,7 +69,7 @@ export const users: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/users/:id',
     {
-      config: { permission: 'members:read' },
+      config: { permission: 'members:read', self: 'id' },
       schema: {
         operationId: 'getUser',
         summary: 'Get a user',
@@ -41,7 +78,7 @@ export const users: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(OrganizationUser) },
       },
     },
-    async (request) => getUser(request.scope, request.params.id),
+    async (request, reply) => send(reply, await getUser(request.scope, request.params.id)),
   )
 
   app.post(
@@ -58,15 +95,71 @@ export const users: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { password, role, full_name = null } = request.body
-      if (!mayAssign(request.auth?.roles ?? [], role))
-        throw new Problem('forbidden', 'Only an owner can make another owner.')
-      const email = canonicalEmail(request.body.email)
-      if (email === undefined) throw invalidField('/body/email', 'format', 'must be an e-mail address')
-      const fault = passwordFault(password, app.config.auth.passwordComposition, [email])
-      if (fault) throw invalidField('/body/password', 'password', fault)
-      const password_hash = await hashPassword(password)
-      const user = await request.once((scope) => createUser(scope, { email, password_hash, full_name, role }))
+      await requireGrant(request.scope, request.auth!, [role], '/body/role')
+      const email = await admittedEmail(request.scope, request.body.email)
+      const password_hash = await hashed(password, [email])
+      const account = { email, password_hash, full_name, role }
+      const user = await request.once((scope) => createUser(scope, account, requireVerifiedEmail))
       return created(reply, `/api/v1/users/${user.id}`, user)
+    },
+  )
+
+  app.post(
+    '/users/bulk',
+    {
+      config: { permission: 'members:manage' },
+      schema: {
+        operationId: 'bulkChangeUsers',
+        summary: 'Activate, deactivate, delete or give roles to many users',
+        tags,
+        body: ref(UserBulk),
+        response: { 200: ref(BulkResult) },
+      },
+    },
+    async (request) => {
+      const result = await request.once((scope) => changeUsers(scope, request.auth!, request.body))
+      app.access.forget(`org:${request.scope.org_id}`)
+      return result
+    },
+  )
+
+  app.patch(
+    '/users/:id',
+    {
+      config: { permission: 'members:manage', self: 'id' },
+      schema: {
+        operationId: 'updateUser',
+        summary: "Change one's own profile, or a user one manages",
+        tags,
+        params: IdParams,
+        body: ref(OrganizationUserUpdate),
+        response: { 200: ref(OrganizationUser) },
+      },
+    },
+    async (request, reply) => {
+      const { scope, auth, params, body } = request
+      const user = await updateUser(scope, auth!, params.id, await patchOf(scope, params.id, body), ifMatch(request))
+      app.access.forget(`user:${user.id}`)
+      return send(reply, user)
+    },
+  )
+
+  app.delete(
+    '/users/:id',
+    {
+      config: { permission: 'members:manage' },
+      schema: {
+        operationId: 'deleteUser',
+        summary: 'Delete a user whose account the organisation manages; remove another one',
+        tags,
+        params: IdParams,
+        response: { 204: Type.Null({ description: 'Gone from this organisation' }) },
+      },
+    },
+    async (request, reply) => {
+      await deleteUser(request.scope, request.auth!, request.params.id, ifMatch(request))
+      app.access.forget(`user:${request.params.id}`)
+      return reply.code(204).send(null)
     },
   )
 }

@@ -1,7 +1,8 @@
-import { type Static, Type } from '@sinclair/typebox'
+import { type SchemaOptions, type Static, Type } from '@sinclair/typebox'
+import { bulkOf } from '../../../lib/bulk.ts'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
-import { builtInRoles } from '../roles/rules.ts'
+import { Locale, Nullable, named, ref, Strict, Text, Timestamp, Username, Uuid } from '../../../lib/schema.ts'
+import { MemberEmail, RoleName, Roles } from '../members/schemas.ts'
 
 export const OrganizationUser = named(
   'OrganizationUser',
@@ -10,9 +11,12 @@ export const OrganizationUser = named(
     email: Type.String(),
     username: Nullable(Type.String()),
     full_name: Nullable(Type.String()),
-    is_active: Type.Boolean(),
+    locale: Nullable(Type.String()),
+    is_active: Type.Boolean({ description: 'the account is active, and so is its membership in this organisation' }),
     roles: Type.Array(Type.String()),
+    managed: Type.Boolean({ description: 'the organisation made this account' }),
     last_login_at: Nullable(Timestamp()),
+    version: Type.Integer(),
     created_at: Timestamp({ description: 'when the user joined this organisation' }),
   }),
 )
@@ -20,18 +24,54 @@ export type OrganizationUser = Static<typeof OrganizationUser>
 
 export const OrganizationUserPage = pageOf('OrganizationUserPage', ref(OrganizationUser))
 
+const Password = (options: SchemaOptions = {}) => Type.String({ minLength: 1, maxLength: 128, ...options })
+
 export const OrganizationUserCreate = named(
   'OrganizationUserCreate',
   Strict({
-    email: Type.String({ minLength: 3, maxLength: 254, examples: ['kim@example.com'] }),
-    password: Type.String({ minLength: 1, maxLength: 128, examples: ['Correct-Horse-7'] }),
-    role: StringEnum(builtInRoles, { examples: ['member'] }),
+    email: MemberEmail(),
+    password: Password({ examples: ['Correct-Horse-7'] }),
+    role: RoleName({ examples: ['member'] }),
     full_name: Type.Optional(Text(200)),
   }),
 )
 export type OrganizationUserCreate = Static<typeof OrganizationUserCreate>
 
+export const OrganizationUserUpdate = named(
+  'OrganizationUserUpdate',
+  Strict({
+    full_name: Type.Optional(Nullable(Text(200, { examples: ['Kim Park'] }))),
+    username: Type.Optional(Nullable(Username())),
+    locale: Type.Optional(Nullable(Locale({ description: 'BCP 47, as in de-AT' }))),
+    password: Type.Optional(
+      Password({ description: 'of an account your organisation manages, until its holder has verified its address' }),
+    ),
+    roles: Type.Optional(Roles({ description: 'in this organisation' })),
+    is_active: Type.Optional(Type.Boolean({ description: 'of the membership in this organisation' })),
+  }),
+)
+export type OrganizationUserUpdate = Static<typeof OrganizationUserUpdate>
+
+export const UserChange = named(
+  'UserChange',
+  Strict(
+    {
+      id: Uuid({ description: 'of the user' }),
+      is_active: Type.Optional(Type.Boolean({ examples: [false] })),
+      roles: Type.Optional(Roles()),
+      delete: Type.Optional(
+        Type.Boolean({ description: 'as DELETE /users/{id} does; other changes are left out then' }),
+      ),
+    },
+    { minProperties: 2 },
+  ),
+)
+export const UserBulk = bulkOf('UserBulk', ref(UserChange))
+export type UserBulk = Static<typeof UserBulk>
+
 export const OrganizationUserQuery = pageQuery(['created_at'], {
+  is_active: Type.Optional(Type.Boolean()),
+  role: Type.Optional(RoleName()),
   q: Type.Optional(Text(100, { description: 'part of the e-mail address or the name' })),
 })
 export type OrganizationUserQuery = Static<typeof OrganizationUserQuery>

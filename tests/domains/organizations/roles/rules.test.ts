@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   builtInRoles,
-  mayAssign,
+  mayAssignRoles,
   permissions,
   permissionsOf,
 } from '../../../../src/domains/organizations/roles/rules.ts'
@@ -45,8 +45,21 @@ describe('a role', () => {
 
   test('of owner is given by owners only', () => {
     for (const role of builtInRoles) {
-      expect(mayAssign(['owner'], role)).toBe(true)
-      expect(mayAssign(['admin'], role)).toBe(role !== 'owner')
+      const gives = permissionsOf([role])
+      expect(mayAssignRoles(['owner'], permissionsOf(['owner']), [role], gives)).toBe(true)
+      expect(mayAssignRoles(['admin'], permissionsOf(['admin']), [role], gives)).toBe(role !== 'owner')
     }
+  })
+
+  test('is given only by who has every permission it gives', () => {
+    const assign = (actor: string[], roles: string[], gives: Iterable<string> = permissionsOf(roles)) =>
+      mayAssignRoles(actor, permissionsOf(actor), roles, gives)
+    expect(assign(['owner'], ['owner', 'admin'])).toBe(true)
+    expect(assign(['admin'], ['admin', 'guest'])).toBe(true)
+    expect(assign(['admin'], ['guest', 'owner'])).toBe(false)
+    expect(assign(['user'], ['member'])).toBe(true)
+    expect(assign(['user'], ['portfolio_manager'])).toBe(false)
+    expect(assign(['user'], ['of_our_own'], ['files:write'])).toBe(true)
+    expect(assign(['user'], ['of_our_own'], ['files:write', 'credit:write'])).toBe(false)
   })
 })

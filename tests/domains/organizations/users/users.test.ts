@@ -1,10 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { describe, expect } from 'vitest'
 import { builtInRoles, permissionsOf } from '../../../../src/domains/organizations/roles/rules.ts'
-import { password } from '../../../helpers/api.ts'
+import { newEmail, password } from '../../../helpers/api.ts'
 import { countEvents, eventsOf, test } from '../../../helpers/sql.ts'
-
-const newEmail = () => `${randomBytes(6).toString('hex')}@example.com`
 
 describe('a user of the organisation', () => {
   test('is made with any role, signs in, and may what the role gives', async ({ api, owner }) => {
