@@ -1,8 +1,7 @@
 import type { Db } from './db/client.ts'
-import type { Policy } from './db/tables/organizations.ts'
 import { findKeyAccess, findSessionAccess } from './domains/identity/access/queries.ts'
-import { permissionsOf } from './domains/organizations/roles/rules.ts'
-import { networkMatcher } from './lib/address.ts'
+import { keyPermissions, permissionsOf } from './domains/organizations/roles/rules.ts'
+import { admission } from './lib/address.ts'
 import { keyHashOf } from './lib/api-key.ts'
 import type { Access } from './plugins/access-cache.ts'
 import { platformPermission } from './plugins/authorize.ts'
@@ -28,15 +27,23 @@ async function sessionAccess(db: Db, id: string, verifiedOnly: boolean): Promise
     api_key_id: null,
     is_superuser,
     roles: roles ?? [],
-    permissions: permissionsOf(roles ?? [], [
-      ...(custom_permissions ?? []),
-      ...(is_superuser ? [platformPermission] : []),
-    ]),
+    permissions: sessionPermissions(
+      roles ?? [],
+      custom_permissions ?? [],
+      is_superuser,
+      access.impersonator_id !== null,
+    ),
     verified: !verifiedOnly || email_verified_at !== null,
     lacks_factor: policy?.mfa_required === true && !mfa && access.impersonator_id === null,
     ...(admits && { admits }),
     rate_limit: null,
   }
+}
+
+/** What the roles give, the platform to a superuser, and no API keys to who acts as another: they would outlive it. */
+function sessionPermissions(roles: string[], custom: string[], is_superuser: boolean, impersonated: boolean) {
+  const granted = permissionsOf(roles, [...custom, ...(is_superuser ? [platformPermission] : [])])
+  return impersonated ? new Set([...granted].filter((permission) => permission !== 'api_keys:manage')) : granted
 }
 
 /** Never more than the key was given, and never more than its maker may now. */
@@ -52,13 +59,10 @@ async function keyAccess(db: Db, hash: Buffer, verifiedOnly: boolean): Promise<A
     is_superuser: false,
     impersonator_id: null,
     roles: [],
-    permissions: new Set(key_permissions.filter((permission) => makers.has(permission))),
+    permissions: new Set(keyPermissions.filter((one) => key_permissions.includes(one) && makers.has(one))),
     verified: !verifiedOnly || email_verified_at !== null,
     lacks_factor: false,
     ...(admits.length > 0 && { admits: (ip: string) => admits.every((admit) => admit(ip)) }),
     stepped_up_s: 0,
   }
 }
-
-const admission = (networks: Policy['ip_allowlist']) =>
-  networks !== undefined && networks.length > 0 ? networkMatcher(networks) : undefined

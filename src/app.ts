@@ -4,14 +4,36 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { findAccess } from './access.ts'
 import type { Config } from './config.ts'
+import { audit } from './domains/audit/events/routes.ts'
 import { loanTarget } from './domains/credit/loans/queries.ts'
 import { loans } from './domains/credit/loans/routes.ts'
 import { metrics } from './domains/credit/metrics/routes.ts'
 import { portfolios } from './domains/credit/portfolios/routes.ts'
+import { account } from './domains/identity/account/routes.ts'
 import { auth } from './domains/identity/auth/routes.ts'
+import { impersonation } from './domains/identity/impersonation/routes.ts'
+import { login } from './domains/identity/login/routes.ts'
+import { mailDelivery } from './domains/identity/mail/delivery.ts'
+import { me } from './domains/identity/me/routes.ts'
+import { sessions } from './domains/identity/sessions/routes.ts'
+import { stepUp } from './domains/identity/step-up/routes.ts'
+import { totp } from './domains/identity/totp/routes.ts'
 import { imports } from './domains/imports/imports/routes.ts'
+import { apiKeys } from './domains/organizations/api-keys/routes.ts'
+import { explain } from './domains/organizations/explain/routes.ts'
+import { invitationAnswers, invitations } from './domains/organizations/invitations/routes.ts'
+import { members } from './domains/organizations/members/routes.ts'
+import { organizations } from './domains/organizations/organizations/routes.ts'
+import { ownership } from './domains/organizations/ownership/routes.ts'
+import { roles } from './domains/organizations/roles/routes.ts'
+import { granted } from './domains/organizations/roles/rules.ts'
+import { switching } from './domains/organizations/switch/routes.ts'
 import { users } from './domains/organizations/users/routes.ts'
+import { platformOrganizations } from './domains/platform/organizations/routes.ts'
+import { platformStatistics } from './domains/platform/statistics/routes.ts'
+import { platformUsers } from './domains/platform/users/routes.ts'
 import { loggerOptions } from './lib/logger.ts'
+import { buildSerializer } from './lib/serializer.ts'
 import { buildValidator } from './lib/validator.ts'
 import accessPlugin from './plugins/access.ts'
 import authPlugin from './plugins/auth.ts'
@@ -19,8 +41,10 @@ import authorize from './plugins/authorize.ts'
 import background from './plugins/background.ts'
 import database from './plugins/database.ts'
 import errors, { clientError, frameworkErrors } from './plugins/errors.ts'
+import exports from './plugins/exports.ts'
 import idempotency from './plugins/idempotency.ts'
 import lifecycle from './plugins/lifecycle.ts'
+import mail from './plugins/mail.ts'
 import observability, { requestId } from './plugins/observability.ts'
 import openapi from './plugins/openapi.ts'
 import rateLimit from './plugins/rate-limit.ts'
@@ -68,7 +92,9 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
     exposeHeadRoutes: true,
     frameworkErrors,
     clientErrorHandler: clientError,
-    schemaController: { compilersFactory: { buildValidator: buildValidator as never } },
+    schemaController: {
+      compilersFactory: { buildValidator: buildValidator as never, buildSerializer: buildSerializer as never },
+    },
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.removeContentTypeParser('text/plain')
   app.decorate('config', config)
@@ -91,20 +117,28 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
   await app.register(background)
   await app.register(scopePlugin)
   await app.register(idempotency)
+  await app.register(mail)
+  await app.register(exports)
 
-  await app.register(
-    async (api) => {
-      await api.register(auth)
-      await api.register(async (own) => {
-        await own.register(tenant)
-        await own.register(users)
-        if (config.domains.has('credit'))
-          for (const resource of [portfolios, loans, metrics]) await own.register(resource)
-        if (config.domains.has('imports'))
-          await own.register(imports, { targets: config.domains.has('credit') ? [loanTarget] : [] })
-      })
-    },
-    { prefix: '/api/v1' },
-  )
+  await app.register(routes, { prefix: '/api/v1' })
   return app
+}
+
+/** Every resource there is, by domain. */
+async function routes(api: FastifyInstance): Promise<void> {
+  for (const resource of [auth, login, me, account, sessions, stepUp, totp, mailDelivery]) await api.register(resource)
+  for (const resource of [organizations, ownership, switching, explain, invitationAnswers, audit])
+    await api.register(resource)
+  await api.register(platformUsers, { builtInRoles: granted })
+  for (const resource of [platformOrganizations, platformStatistics, impersonation]) await api.register(resource)
+  await api.register(tenantRoutes)
+}
+
+/** Those which need an active organisation. */
+async function tenantRoutes(own: FastifyInstance): Promise<void> {
+  const { domains } = own.config
+  await own.register(tenant)
+  for (const resource of [users, members, invitations, roles, apiKeys]) await own.register(resource)
+  if (domains.has('credit')) for (const resource of [portfolios, loans, metrics]) await own.register(resource)
+  if (domains.has('imports')) await own.register(imports, { targets: domains.has('credit') ? [loanTarget] : [] })
 }

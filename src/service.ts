@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
 import type { Config } from './config.ts'
-import { startEmbedded } from './db/embedded.ts'
 import { migrate } from './db/migrate.ts'
+import { type Databases, openDatabase } from './db/open.ts'
 import { untilReachable } from './db/waiting.ts'
 import { ensureSuperuser, hasSuperuser } from './domains/identity/auth/queries.ts'
+import { randomPassword } from './lib/crypto.ts'
 import { canonicalEmail } from './lib/email.ts'
 import { hashPassword } from './lib/password.ts'
 
@@ -15,15 +15,6 @@ export type Service = {
   /** E-mail and password of the first superuser, at the one start that made one with a random password. */
   superuser: { email: string; password: string } | undefined
   close(): Promise<void>
-}
-
-type Databases = { url: string; ownerUrl: string; stop(): Promise<void> }
-
-/** The configured database, or the embedded one. */
-export async function openDatabase(config: Config, log: (message: string) => void): Promise<Databases> {
-  const { url, migrationUrl } = config.database
-  if (url === undefined) return startEmbedded({ dataDir: config.dataDir, log })
-  return { url, ownerUrl: migrationUrl ?? url, stop: async () => undefined }
 }
 
 /**
@@ -70,7 +61,7 @@ async function firstSuperuser({ config, pools }: FastifyInstance): Promise<Servi
   const configured = firstSuperuserEmail !== undefined && firstSuperuserPassword !== undefined
   if (!configured && (config.environment !== 'development' || (await hasSuperuser(db)))) return undefined
   const email = canonicalEmail(firstSuperuserEmail ?? 'admin@example.com') as string
-  const password = firstSuperuserPassword ?? `${randomBytes(12).toString('base64url')}-Aa1`
+  const password = firstSuperuserPassword ?? randomPassword()
   const account = { email, username: null, full_name: 'First superuser', password_hash: await hashPassword(password) }
   const made = await ensureSuperuser(db, account, defaultOrganization)
   return made && !configured ? { email, password } : undefined

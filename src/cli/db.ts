@@ -92,7 +92,7 @@ async function writeMigration(name: string[], options: { drop?: boolean; custom?
   )
 }
 
-type Target = MigrateOptions & { url: string }
+export type Target = MigrateOptions & { url: string }
 
 async function apply({ url, ...options }: Target) {
   if ((await migrate(url, options)).length === 0) say('Nothing to apply.')
@@ -117,7 +117,7 @@ async function check() {
 }
 
 /** Runs on MIGRATION_DATABASE_URL, else DATABASE_URL, else the embedded Postgres, which it starts if it must. */
-async function onDatabase(work: (target: Target) => Promise<void>, config: Config = loadConfig()) {
+export async function onDatabase(work: (target: Target) => Promise<void>, config: Config = loadConfig()) {
   const { url, migrationUrl } = config.database
   if (url !== undefined || migrationUrl !== undefined) {
     const serviceRole = url && decodeURIComponent(new URL(url).username)

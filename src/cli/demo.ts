@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import { openAsBlob } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { type Config, loadConfig } from '../config.ts'
-import { explain, serve } from '../serve.ts'
+import { randomPassword } from '../lib/crypto.ts'
 
 const folder = join(import.meta.dirname, '../demo')
 
@@ -17,6 +16,8 @@ export function addDemoCommand(program: Command): void {
     .command('demo')
     .description('serve, and load a real loan tape through the API')
     .action(async () => {
+      // Only here, for the other commands do without the service's modules and start sooner.
+      const { explain, serve } = await import('../serve.ts')
       try {
         const config = loadConfig()
         const { address } = await serve(config)
@@ -33,7 +34,7 @@ async function accountOf({ dataDir }: Config): Promise<Account> {
   const path = join(dataDir, 'demo-account.json')
   const kept = await readFile(path, 'utf8').catch(() => undefined)
   if (kept !== undefined) return JSON.parse(kept) as Account
-  const account = { email: 'demo@example.com', password: `${randomBytes(12).toString('base64url')}-Aa1` }
+  const account = { email: 'demo@example.com', password: randomPassword() }
   await mkdir(dataDir, { recursive: true })
   await writeFile(path, `${JSON.stringify(account, null, 2)}\n`, { mode: 0o600 })
   return account

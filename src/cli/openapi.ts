@@ -1,13 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 
 const path = join(import.meta.dirname, '../../openapi.json')
 
 /** The committed document: it needs no database, only the routes. */
 async function openapiText(): Promise<string> {
+  const { buildApp } = await import('../app.ts')
   const config = loadConfig({ NODE_ENV: 'test' }, { LOG_LEVEL: 'silent' })
   const app = await buildApp(config, 'postgres://nobody@127.0.0.1:1/none')
   await app.ready()

@@ -1,4 +1,4 @@
-import { createIdSource } from './ids.ts'
+import { createIdSource } from '../../../lib/ids.ts'
 import type { Row } from './rows.ts'
 
 /** Bytes of COPY text, or of records, after which a chunk is loaded; two chunks are in memory at once. */

@@ -28,7 +28,8 @@ const handlerSlackMs = 60_000
 export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = async (app, { targets }) => {
   for (const model of [ImportMapping, ImportError, Import, ImportPage, ImportForm]) app.addSchema(model)
   await app.register(multipart)
-  sweepInterrupted(app)
+  // Imports whose process died show it when they are read; this is for those that nobody reads.
+  app.every('sweep imports', sweepEveryMs, () => failInterrupted(app.pools.requests.db))
   const { concurrency } = app.config.imports
   const slots = new Limiter(concurrency, 0, () => {
     const detail = `${concurrency} imports are running, and no more run at once; try again in a moment.`
@@ -166,14 +167,4 @@ async function discardRest({ raw }: FastifyRequest): Promise<void> {
   raw.resume()
   const timer = setTimeout(() => raw.destroy(), lingerMs)
   raw.once('close', () => clearTimeout(timer))
-}
-
-/** Imports whose process died show it when they are read; this is for those that nobody reads. */
-function sweepInterrupted(app: FastifyInstance) {
-  const timer = setInterval(() => {
-    if (app.lifecycle.state !== 'ready') return
-    failInterrupted(app.pools.requests.db).catch((error) => app.log.warn({ err: error }, 'imports not swept'))
-  }, sweepEveryMs)
-  timer.unref()
-  app.addHook('onClose', async () => clearInterval(timer))
 }
