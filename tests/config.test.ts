@@ -161,6 +161,14 @@ describe('values', () => {
     ])
   })
 
+  test('a host that may be called is a name, an address or a network', () => {
+    const allow = ['hooks.internal', 'localhost', '10.0.0.0/8', '127.0.0.1', 'fd00::/8', '::1']
+    expect(load({ OUTGOING_ALLOW: allow.join(', ') }).outgoing.allow).toEqual(allow)
+    expect(load({}).outgoing.allow).toEqual([])
+    for (const host of ['http://hooks.internal', '10.0.0.0/33', '*.internal', '999.1', 'a b'])
+      expect(refusal({ OUTGOING_ALLOW: host }), host).toMatch(/^OUTGOING_ALLOW names/)
+  })
+
   test('nothing of the configuration can be changed once it is loaded', () => {
     const config = load({ CORS_ORIGINS: 'https://a.example' })
     const frozen = (value: unknown): boolean =>

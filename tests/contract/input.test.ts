@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect } from 'vitest'
-import { test } from '../helpers/api.ts'
-import { inspect, type Operation, readContract } from '../helpers/contract.ts'
+import { inspect, type Operation, readContract, requiredQuery } from '../helpers/contract.ts'
+import { test } from '../helpers/contract-callers.ts'
 import { Maker } from '../helpers/contract-maker.ts'
 
 const contract = await readContract()
-const maker = new Maker(contract, { refresh_token: () => 'token' })
+const maker = new Maker(contract, {
+  refresh_token: () => 'token',
+  'bulkUpdateMembers.items': () => [{ id: randomUUID(), roles: ['member'] }],
+})
 const titled = (operations: Operation[]) => operations.map((operation) => [operation.title, operation] as const)
 
 const withJson = titled(contract.operations.filter(({ body }) => body?.type === 'application/json'))
@@ -17,7 +20,8 @@ const withQuery = titled(
 describe.each(withJson)('the body of %s', (_title, operation) => {
   const url = (template: string) => template.replace(/\{[^}]+\}/g, randomUUID())
 
-  test('may hold nothing the document does not name, and the answer names what it was', async ({ owner }) => {
+  test('may hold nothing the document does not name, and the answer names what it was', async ({ by }) => {
+    const owner = await by(operation)
     const { body } = await maker.payload(operation, owner)
     const answer = await owner.send(operation.method, url(operation.path), { ...(body as object), is_superuser: true })
     expect(answer.body).toMatchObject({
@@ -27,7 +31,8 @@ describe.each(withJson)('the body of %s', (_title, operation) => {
     inspect(operation, answer)
   })
 
-  test('must be of the types the document names: nothing is coerced', async ({ owner }) => {
+  test('must be of the types the document names: nothing is coerced', async ({ by }) => {
+    const owner = await by(operation)
     const properties = Object.entries(operation.body?.schema.properties ?? {})
     const wrong = Object.fromEntries(properties.map(([name, { type }]) => [name, type?.includes('string') ? 1 : 'one']))
     const answer = await owner.send(operation.method, url(operation.path), wrong)
@@ -36,7 +41,8 @@ describe.each(withJson)('the body of %s', (_title, operation) => {
     inspect(operation, answer)
   })
 
-  test('may hold any text without bringing the service down', async ({ owner }) => {
+  test('may hold any text without bringing the service down', async ({ by }) => {
+    const owner = await by(operation)
     const { body } = await maker.payload(operation, owner)
     for (const [name, { type, enum: words }] of Object.entries(operation.body?.schema.properties ?? {})) {
       if (words || !type?.includes('string')) continue
@@ -49,7 +55,8 @@ describe.each(withJson)('the body of %s', (_title, operation) => {
     }
   })
 
-  test('must be an object in JSON without traps', async ({ owner }) => {
+  test('must be an object in JSON without traps', async ({ by }) => {
+    const owner = await by(operation)
     const json = { 'content-type': 'application/json' }
     const cases: [string | undefined, Record<string, string>, number, string][] = [
       ['{"a":', json, 400, 'malformed_json'],
@@ -73,7 +80,8 @@ describe.each(withJson)('the body of %s', (_title, operation) => {
 })
 
 describe.each(withId)('the id in %s', (_title, operation) => {
-  test('must be a UUID', async ({ owner }) => {
+  test('must be a UUID', async ({ by }) => {
+    const owner = await by(operation)
     const { body, headers } = await maker.payload(operation, owner)
     for (const id of ['1', 'nope', '%00', "'--", 'x'.repeat(150), randomUUID().toUpperCase()]) {
       const answer = await owner.send(operation.method, operation.path.replace(/\{[^}]+\}/g, id), body, headers)
@@ -84,15 +92,17 @@ describe.each(withId)('the id in %s', (_title, operation) => {
 })
 
 describe.each(withQuery)('the query of %s', (_title, operation) => {
-  const url = `${operation.path.replace(/\{[^}]+\}/g, randomUUID())}?`
+  const url = `${operation.path.replace(/\{[^}]+\}/g, randomUUID())}?${requiredQuery(operation)}&`
 
-  test('may hold nothing the document does not name', async ({ owner }) => {
+  test('may hold nothing the document does not name', async ({ by }) => {
+    const owner = await by(operation)
     const answer = await owner.send(operation.method, `${url}org_id=${owner.orgId}`)
     expect(answer.body.errors).toEqual([expect.objectContaining({ pointer: '/querystring/org_id' })])
     inspect(operation, answer)
   })
 
-  test('names no parameter twice, and none beyond its bounds', async ({ owner }) => {
+  test('names no parameter twice, and none beyond its bounds', async ({ by }) => {
+    const owner = await by(operation)
     for (const { name, schema } of operation.parameters.filter((parameter) => parameter.in === 'query')) {
       const value = encodeURIComponent(String(schema.enum?.[0] ?? '1'))
       for (const query of [`${name}=${value}&${name}=${value}`, `${name}=${'9'.repeat(5_000)}`, `${name}[]=${value}`]) {

@@ -56,7 +56,7 @@ describe('the models', () => {
     for (const { title, method, responses, body } of contract.operations) {
       for (const [status, { content = {} }] of Object.entries(responses))
         for (const [type, { schema }] of Object.entries(content))
-          if (type.endsWith('json')) expect(schema.$ref, `${title} ${status}`).toBeDefined()
+          if (/[/+]json$/.test(type)) expect(schema.$ref, `${title} ${status}`).toBeDefined()
       const content = paths[title.split(' ')[1] as string]?.[method.toLowerCase()]?.requestBody?.content
       for (const media of Object.values(content ?? {})) expect(media.schema.$ref, `${title} body`).toBeDefined()
       expect(body === undefined).toBe(content === undefined)

@@ -56,9 +56,15 @@ describe('a route', () => {
       'GET /redoc',
       'GET /redoc/redoc.standalone.js',
       'OPTIONS *',
+      'POST /api/v1/auth/confirm-email',
+      'POST /api/v1/auth/forgot-password',
       'POST /api/v1/auth/login',
       'POST /api/v1/auth/refresh',
       'POST /api/v1/auth/register',
+      'POST /api/v1/auth/resend-verification',
+      'POST /api/v1/auth/reset-password',
+      'POST /api/v1/auth/verify-email',
+      'POST /api/v1/invitations/decline',
     ])
   })
 

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { type Answer, type Api, test as base, startApi } from '../helpers/api.ts'
+import { ownerSql } from '../helpers/sql.ts'
 
 // Outside tests a .env of the working directory fills what the environment leaves out.
 const home = process.cwd()
@@ -52,8 +53,10 @@ describe('every answer', () => {
   })
 
   test('asks browsers to stay with HTTPS in production', async ({ serve }) => {
-    const { headers } = await page(await serve(production), '/')
-    expect(headers['strict-transport-security']).toBe('max-age=31536000; includeSubDomains')
+    for (const NODE_ENV of ['production', 'staging']) {
+      const { headers } = await page(await serve({ ...production, NODE_ENV }), '/')
+      expect(headers['strict-transport-security']).toBe('max-age=31536000; includeSubDomains')
+    }
   })
 
   test('has the content security policy of CSP_MODE', async ({ serve }) => {
@@ -147,6 +150,33 @@ describe('a page of another origin', () => {
         'access-control-allow-origin',
       )
     }
+  })
+
+  test('sees the headers a client needs, who acts as its user among them', async ({ owner, serve }) => {
+    const api = await serve({ CORS_ORIGINS: allowed })
+    const superuser = await api.newOwner()
+    const sql = ownerSql(api.ownerUrl, 1)
+    const acting = await api.signIn(owner.email)
+    await sql`update users set is_superuser = true where id = ${superuser.id}`
+    await sql`
+      update sessions set impersonator_id = ${superuser.id}
+      where id = (select id from sessions where user_id = ${owner.id} order by created_at desc, id desc limit 1)`
+    await sql.end()
+    api.app.access.forget(`user:${owner.id}`)
+    const { status, headers } = await acting.get('/auth/me', { origin: allowed })
+    expect([status, headers['x-impersonated-by']]).toEqual([200, superuser.id])
+    expect(headers['access-control-expose-headers']?.split(', ').toSorted()).toEqual([
+      'ETag',
+      'Link',
+      'Location',
+      'Retry-After',
+      'X-Impersonated-By',
+      'X-RateLimit-Limit',
+      'X-RateLimit-Remaining',
+      'X-RateLimit-Reset',
+      'X-Request-Id',
+    ])
+    expect((await superuser.get('/auth/me')).headers).not.toHaveProperty('x-impersonated-by')
   })
 
   test('may read nothing where none is listed, and a star opens nothing', async ({ api, serve }) => {

@@ -16,6 +16,8 @@ const secrets = {
   FIRST_SUPERUSER_PASSWORD: canary('superuser'),
 }
 
+const smtpPassword = canary('smtp')
+
 type Running = { server: Server; proxy: DatabaseProxy; ownerUrl: string; databasePassword: string }
 
 /** The service in production at its most talkative, over a database whose connection can be cut. */
@@ -32,6 +34,7 @@ const test = base.extend<{ running: Running }>({
         FIRST_SUPERUSER_EMAIL: 'root@example.com',
         DATABASE_URL: proxy.url,
         MIGRATION_DATABASE_URL: database.ownerUrl,
+        SMTP_URL: `smtp://mailer:${smtpPassword}@127.0.0.1:1`,
         ...secrets,
       })
       const databasePassword = decodeURIComponent(new URL(database.url).password)
@@ -97,7 +100,7 @@ describe('the log', () => {
 
   test('and the answers hold no secret, whichever way it came', async ({ running }) => {
     const { server, proxy, ownerUrl, databasePassword } = running
-    const planted: string[] = [...Object.values(secrets), databasePassword]
+    const planted: string[] = [...Object.values(secrets), databasePassword, smtpPassword]
     const plant = (name: string) => {
       planted.push(canary(name))
       return planted.at(-1) as string
@@ -117,7 +120,20 @@ describe('the log', () => {
     await ask('/api/v1/auth/login', { body: `{"password":"${plant('malformed')}` })
     await ask('/api/v1/auth/login', { body: { username: email, password: [plant('type')] } })
     await ask('/api/v1/auth/login', { body: plant('text'), headers: { 'content-type': 'text/plain' } })
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+    const signIn = `username=${email}&password=${plant('form-password')}`
+    await ask('/api/v1/auth/login', { body: signIn, headers: form })
+    await ask('/api/v1/auth/login', { body: `${signIn}&client_secret=${plant('form-field')}`, headers: form })
+    await ask('/api/v1/auth/login', { body: { username: email, password, totp_code: plant('totp') } })
+    await ask('/api/v1/auth/verify-email', { body: { token: plant('verify-token') } })
+    await ask('/api/v1/auth/reset-password', { body: { token: plant('reset-token'), password: plant('new-password') } })
     await ask('/api/v1/auth/refresh', { body: { refresh_token: plant('refresh') } })
+    const apiKey = `tn_${randomBytes(32).toString('base64url')}`
+    planted.push(apiKey)
+    const keyed = await ask('/api/v1/portfolios', { headers: { authorization: `Bearer ${apiKey}` } })
+    expect(keyed.body.code).toBe('invalid_api_key')
+    await ask(`/api/v1/portfolios?api_key=${plant('key-in-query')}`, { headers: { 'x-api-key': plant('key-header') } })
+    await ask(`/api/v1/auth/verify-email?token=${plant('token-in-query')}`)
     await ask('/api/v1/auth/me', { headers: { authorization: `Bearer ${plant('bearer')}` } })
     await ask('/api/v1/auth/me', { headers: { authorization: `Basic ${plant('basic')}`, cookie: plant('cookie') } })
     await ask('/metrics', { headers: { authorization: `Bearer ${plant('metrics-token')}` } })
@@ -141,6 +157,11 @@ describe('the log', () => {
     })
     expect(failed.status).toBe(500)
     await sql.end()
+
+    // The mail server is away: what it is called with is in the URL, and what the mail holds is a live token.
+    await ask('/api/v1/auth/forgot-password', { body: { email } })
+    const mailFailed = () => records(server).some((record) => JSON.stringify(record).includes('ECONNREFUSED'))
+    await expect.poll(mailFailed, { timeout: 10_000, interval: 20 }).toBe(true)
 
     await proxy.down()
     const away = await ask('/api/v1/portfolios', { body: { ...book, code: plant('lost').slice(0, 50) }, headers })
@@ -167,6 +188,8 @@ describe('the log', () => {
     await send(server, `/api/v1/${encodeURIComponent(`\r\n${forged}\r\n`)}`)
     await send(server, `/api/v1/loans?q=%0d%0a${encodeURIComponent(forged)}`, { headers: { 'user-agent': forged } })
     await send(server, '/nothing', { headers: { 'x-request-id': `log-2 ${forged}` } })
+    await send(server, '/api/v1/auth/login', { body: { username: `a\r\n${forged}\r\n`, password: `\n${forged}` } })
+    await send(server, `/api/v1/loans/%0d%0a${encodeURIComponent(forged)}\u2028`)
     await send(server, '/nothing', { headers: { 'x-request-id': 'log-3' } })
     const ended = () => records(server).some(({ request_id }) => request_id === 'log-3')
     await expect.poll(ended, { timeout: 2_000, interval: 10 }).toBe(true)

@@ -126,7 +126,7 @@ describe('what is wrong with a request is answered as a problem document', () =>
       'application/json/',
     ])
       expectProblem(
-        await api.anonymous.post('/auth/login', body, { 'content-type': type }),
+        await api.anonymous.post('/auth/register', body, { 'content-type': type }),
         415,
         'unsupported_media_type',
       )

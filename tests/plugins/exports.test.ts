@@ -1,0 +1,155 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Type } from '@sinclair/typebox'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { describe, expect } from 'vitest'
+import type { TenantScope } from '../../src/db/scope.ts'
+import { Problem } from '../../src/lib/errors.ts'
+import errors from '../../src/plugins/errors.ts'
+import exports from '../../src/plugins/exports.ts'
+import { test as base } from '../helpers/sql.ts'
+
+type Lists = {
+  /** Starts a service whose list reads its pages by this function. */
+  serve: (pageOf: (number: number) => Promise<object[]> | object[], pages: number) => Promise<Served>
+}
+type Served = {
+  app: FastifyInstance
+  reads: () => number
+  get: (headers?: http.OutgoingHttpHeaders) => Promise<http.IncomingMessage>
+}
+
+const test = base.extend<Lists>({
+  serve: async ({ api, owner }, use) => {
+    const running: FastifyInstance[] = []
+    await use(async (pageOf, pages) => {
+      let reads = 0
+      const scope: TenantScope = {
+        db: api.app.pools.requests.db,
+        org_id: owner.orgId,
+        actor: { user_id: owner.id, principal: `user:${owner.id}`, request_id: 'export', ip: '' },
+      }
+      const app = Fastify({ handlerTimeout: 500 })
+      running.push(app)
+      await app.register(errors)
+      await app.register(exports)
+      app.get('/things', async ({ query }, reply) =>
+        reply.sendList({
+          scope,
+          subject: 'thing',
+          model: Type.Object({ name: Type.String(), more: Type.Any() }),
+          query: query as { cursor?: string },
+          read: async ({ cursor = '0' }) => {
+            reads++
+            const data = await pageOf(Number(cursor))
+            return { data, next_cursor: Number(cursor) + 1 < pages ? String(Number(cursor) + 1) : null }
+          },
+        }),
+      )
+      await app.listen({ port: 0, host: '127.0.0.1' })
+      const { port } = app.server.address() as AddressInfo
+      const get = async (headers: http.OutgoingHttpHeaders = { accept: 'text/csv' }) => {
+        const request = http.get({ port, host: '127.0.0.1', path: '/things', headers, agent: false })
+        request.on('error', () => undefined) // seen where the answer is
+        return (await once(request, 'response'))[0] as http.IncomingMessage
+      }
+      return { app, reads: () => reads, get }
+    })
+    for (const app of running) {
+      app.server.closeAllConnections()
+      await app.close()
+    }
+  },
+})
+
+const textOf = async (answer: http.IncomingMessage) => Buffer.concat(await answer.toArray()).toString()
+
+/** A page of a megabyte. */
+const large = () => Array.from({ length: 1_000 }, () => ({ name: 'x'.repeat(1_000) }))
+
+/** Waits until a figure has stayed the same for a while. */
+async function settled(figure: () => number): Promise<number> {
+  let last = -1
+  let same = 0
+  const look = () => {
+    same = figure() === last ? same + 1 : 0
+    last = figure()
+    return same
+  }
+  await expect.poll(look, { timeout: 10_000, interval: 20 }).toBeGreaterThan(15)
+  return last
+}
+
+describe('a list as a file', () => {
+  test('holds the columns of the model and no others, JSON where a cell is no text', async ({ serve }) => {
+    const rows = [
+      { name: 'a,b', more: { x: 1 }, secret: 's' },
+      { name: '=1', more: null },
+      { name: '-5', more: true },
+    ]
+    const { get } = await serve(() => rows, 1)
+    expect(await textOf(await get())).toBe(`name,more\r\n"a,b","{""x"":1}"\r\n'=1,\r\n-5,true\r\n`)
+    expect(await textOf(await get({ accept: 'application/x-ndjson' }))).toBe(
+      '{"name":"a,b","more":{"x":1}}\n{"name":"=1","more":null}\n{"name":"-5","more":true}\n',
+    )
+    const refused = await get({ accept: 'image/png' })
+    expect([refused.statusCode, JSON.parse(await textOf(refused)).code]).toEqual([406, 'not_acceptable'])
+  })
+
+  test('may take longer than a request may', async ({ serve }) => {
+    const { get } = await serve(
+      (number) => new Promise((go) => setTimeout(() => go([{ name: String(number) }]), 150)),
+      6,
+    )
+    expect(await textOf(await get())).toBe('name,more\r\n0,\r\n1,\r\n2,\r\n3,\r\n4,\r\n5,\r\n')
+  })
+
+  test('is read no faster than its client takes it', async ({ serve }) => {
+    const { get, reads } = await serve(large, 500)
+    const answer = await get()
+    const early = await settled(reads)
+    expect(early).toBeLessThan(50)
+    answer.resume()
+    await once(answer, 'end')
+    expect(reads()).toBe(500)
+  })
+
+  test('is not read on when its client has gone', async ({ serve }) => {
+    const { get, reads } = await serve(large, 100_000)
+    const answer = await get()
+    answer.on('error', () => undefined)
+    await once(answer, 'readable')
+    answer.destroy()
+    expect(await settled(reads)).toBeLessThan(200)
+  })
+
+  test('breaks off where a page cannot be read, and is a problem where the first cannot', async ({ serve }) => {
+    const failing = (at: number) => (number: number) => {
+      if (number === at) throw new Problem('unavailable', 'The database is away.')
+      return large()
+    }
+    const midway = await (await serve(failing(3), 5)).get()
+    await expect(textOf(midway)).rejects.toMatchObject({ code: 'ECONNRESET' })
+    const first = await (await serve(failing(0), 5)).get()
+    expect([first.statusCode, first.headers['content-disposition']]).toEqual([503, undefined])
+    expect(JSON.parse(await textOf(first)).code).toBe('unavailable')
+  })
+
+  test('is had twice at once by one caller, and again when one has ended or was given up', async ({ serve }) => {
+    const { get } = await serve(large, 100)
+    const [first, second] = [await get(), await get()]
+    const third = await get()
+    expect([third.statusCode, third.headers['retry-after']]).toEqual([429, '5'])
+    third.resume()
+    second.on('error', () => undefined).destroy()
+    first.resume()
+    await once(first, 'end')
+    const again = async () => {
+      const answer = await get()
+      answer.on('error', () => undefined).destroy()
+      return answer.statusCode
+    }
+    await expect.poll(again, { timeout: 5_000, interval: 20 }).toBe(200)
+  })
+})
