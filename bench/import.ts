@@ -68,7 +68,7 @@ export async function importLoans(context: Context): Promise<Result | string> {
       budget: { required: 1.5, design: 1.2 },
       ...samples,
       notes: [
-        `peak memory of the service over all rounds, above a warm-up import of ${warmUpRows.toLocaleString('en-US')} rows: ${grown === undefined ? '-' : `+${(grown / 2 ** 20).toFixed(1)} MB`} (issue 2: ≤ 60 MB)`,
+        `peak memory of the service over all rounds, above a warm-up import of ${warmUpRows.toLocaleString('en-US')} rows: ${grown === undefined ? '-' : `+${(grown / 2 ** 20).toFixed(1)} MB`} (at most 60 MB)`,
         ...beside,
       ],
     }

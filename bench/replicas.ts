@@ -82,7 +82,7 @@ export async function replicas(context: Context): Promise<string> {
         )
       }
       report('a session signed out just after every LISTEN connection was killed', delays)
-      return `replicas: from the answer of one instance to the first refusal of the other\n  ${lines.join('\n  ')}`
+      return `replicas: from the answer of one instance to the first refusal of the other\n  - ${lines.join('\n  - ')}`
     }),
   )
 }

@@ -65,14 +65,15 @@ async function main(signal: AbortSignal): Promise<boolean> {
     database = await createDatabase(loadConfig(process.env, { NODE_ENV: 'development', DATA_DIR: dataDir }))
     const context = await prepare({ settings, database, scratch, signal, say })
     const results: Result[] = []
+    const remarks: string[] = []
     for (const name of names) {
       say(name)
       const result = await all[name]!(context)
-      if (typeof result === 'string') say(`  ${result}`)
+      if (typeof result === 'string') remarks.push(`- ${result}`)
       else results.push(result)
     }
     const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ')
-    const text = report(results, { command, postgres: database.version, ...settings })
+    const text = report(results, remarks, { command, postgres: database.version, ...settings })
     console.log(text)
     // A run of some scenarios must not replace the record of all.
     const out = options.out ?? (options.only === undefined ? join(import.meta.dirname, 'results.md') : undefined)

@@ -5,7 +5,7 @@ import postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import type { Config } from '../../src/config.ts'
 import { migrate } from '../../src/db/migrate.ts'
-import { openDatabase } from '../../src/service.ts'
+import { openDatabase } from '../../src/db/open.ts'
 import { tapeChunks, tapeColumns } from './loans.ts'
 import { postmasterOf } from './processes.ts'
 

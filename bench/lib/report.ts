@@ -1,7 +1,7 @@
 import { cpus, totalmem } from 'node:os'
 import { median, type Sample } from './load.ts'
 
-/** A bound on a ratio: what issue 2 asks for, and what the design aims at. */
+/** A bound on a ratio: what is required, and what the design aims at. */
 export type Budget = { required?: number; design?: number }
 
 export type Result = {
@@ -44,7 +44,7 @@ const ms = (value: number | undefined) => (value === undefined ? '-' : value.toF
 const us = (value: number | undefined) => (value === undefined ? '-' : value.toFixed(value < 100 ? 1 : 0))
 const share = (value: number | undefined) => (value === undefined ? '-' : `${Math.round(value * 100)}%`)
 
-const summaryHead = ['scenario', 'figure', 'Tenon', 'baseline', 'ratio (min–max)', 'issue 2', 'design', 'verdict']
+const summaryHead = ['scenario', 'figure', 'Tenon', 'baseline', 'ratio (min–max)', 'required', 'design', 'verdict']
 
 function summaryOf(result: Result): string[] {
   const ratios = ratiosOf(result)
@@ -85,8 +85,11 @@ function table(head: string[], rows: string[][]): string {
 
 export type Run = { command: string; postgres: string; rounds: number; seconds: number; connections: number }
 
-/** The whole report as Markdown. */
-export function report(results: Result[], run: Run): string {
+/**
+ * The whole report as Markdown.
+ * @param remarks of scenarios that compare nothing
+ */
+export function report(results: Result[], remarks: string[], run: Run): string {
   const machine = cpus()
   const explained = results.map(({ name, title }) => `- **${name}**: ${title}`)
   const notes = results.flatMap(({ name, notes }) => notes.map((note) => `- ${name}: ${note}`))
@@ -108,5 +111,6 @@ export function report(results: Result[], run: Run): string {
     ...explained,
     '',
     ...(notes.length > 0 ? [...notes, ''] : []),
+    ...(remarks.length > 0 ? [...remarks, ''] : []),
   ].join('\n')
 }
