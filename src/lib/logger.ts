@@ -67,18 +67,14 @@ function timestamp(): string {
   return `,"time":"${secondText}${String(ms).padStart(3, '0')}Z"`
 }
 
-/** A write for every line costs a busy service a twentieth of its time. */
-const bufferMin = 8_192
-const flushEveryMs = 100
-
 /**
  * One JSON line a record on standard output. Headers, bodies and queries are never logged, so no secret of theirs can be.
- * @param sync write each line before going on; otherwise lines go out together, at the latest after a tenth of a second
+ * @param sync write each line before going on; otherwise lines that come while one is written go out together
  */
 export const loggerOptions = (level: string, sync: boolean): LoggerOptions & { stream: DestinationStream } => ({
   level,
   timestamp,
   formatters: { level: (label) => ({ level: label }), bindings: () => ({}), log: redacted },
   serializers: { err: serializeError },
-  stream: destination({ dest: 1, sync, ...(!sync && { minLength: bufferMin, periodicFlush: flushEveryMs }) }),
+  stream: destination({ dest: 1, sync }),
 })

@@ -31,6 +31,8 @@ const tags = ['organizations']
 /** The users of the active organisation. */
 export const users: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of models) app.addSchema(model)
+  // It tells whether an address has an account, so it is limited as guessing is.
+  const rateLimit = { max: app.config.http.rateLimitAuthMax, timeWindow: 60_000 }
   const { passwordComposition, requireVerifiedEmail } = app.config.auth
 
   const hashed = (password: string, own: (string | undefined)[]) => {
@@ -84,7 +86,7 @@ export const users: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/users',
     {
-      config: { permission: 'members:manage' },
+      config: { permission: 'members:manage', rateLimit },
       schema: {
         operationId: 'createUser',
         summary: 'Create a user with a role',
