@@ -40,28 +40,28 @@ export type NewSession = {
 }
 
 /**
- * Signs a user in: the session in his first active organisation, its first refresh token, and the audit event. He is
- * told by mail when he never had a session on this device, but had others.
+ * Signs a user in, in the caller's transaction: the session in his first active organisation, its first refresh token,
+ * and the audit event. He is told by mail when he never had a session on this device, but had others.
  */
-export const createSession = (
+export async function createSession(
   scope: TenantScope,
   { user_id, ttl_s, max_ttl_s, token, ...device }: NewSession,
-): Promise<Session> =>
-  scope.db.transaction(async (db) => {
-    await noteSignIn({ ...scope, db }, user_id, device.device)
-    const session = { id: uuidv7(), user_id, org_id: await homeOf(db, user_id) }
-    await db.insert(sessions).values({
-      ...session,
-      ...device,
-      ip: scope.actor.ip,
-      expires_at: secondsAhead(sql`least(${ttl_s}::int, ${max_ttl_s}::int)`),
-      ends_at: secondsAhead(sql`${max_ttl_s}::int`),
-    })
-    await db.insert(refreshTokens).values({ token_hash: sha256(token), session_id: session.id })
-    const events = { ...scope, db, org_id: session.org_id ?? platformOrgId, actor: { ...scope.actor, user_id } }
-    await recordEvent(events, { action: 'session.created', subject_type: 'session', subject_id: session.id })
-    return session
+): Promise<Session> {
+  const { db } = scope
+  await noteSignIn(scope, user_id, device.device)
+  const session = { id: uuidv7(), user_id, org_id: await homeOf(db, user_id) }
+  await db.insert(sessions).values({
+    ...session,
+    ...device,
+    ip: scope.actor.ip,
+    expires_at: secondsAhead(sql`least(${ttl_s}::int, ${max_ttl_s}::int)`),
+    ends_at: secondsAhead(sql`${max_ttl_s}::int`),
   })
+  await db.insert(refreshTokens).values({ token_hash: sha256(token), session_id: session.id })
+  const events = { ...scope, org_id: session.org_id ?? platformOrgId, actor: { ...scope.actor, user_id } }
+  await recordEvent(events, { action: 'session.created', subject_type: 'session', subject_id: session.id })
+  return session
+}
 
 /** The organisation a user's session begins in: this one, or his first active one; null where he is not in it. */
 export async function homeOf(db: Db, userId: string, orgId?: string): Promise<string | null> {
