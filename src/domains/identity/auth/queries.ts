@@ -16,12 +16,15 @@ export type Account = {
   totp: boolean
 }
 
+/** Whether a second factor is set up. */
+export const hasFactor = sql<boolean>`${users.totp_confirmed_at} is not null`
+
 const accountColumns = {
   id: users.id,
   email: users.email,
   password_hash: users.password_hash,
   is_active: users.is_active,
-  totp: sql<boolean>`${users.totp_confirmed_at} is not null`,
+  totp: hasFactor,
 }
 
 /** @param login a canonical e-mail address, or a username */

@@ -1,9 +1,9 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Db } from '../../../db/client.ts'
 import type { TenantScope } from '../../../db/scope.ts'
 import { users } from '../../../db/tables/users.ts'
 import { Problem } from '../../../lib/errors.ts'
-import type { Account } from '../auth/queries.ts'
+import { type Account, hasFactor } from '../auth/queries.ts'
 import { createSession, type NewSession, type Session } from '../sessions/queries.ts'
 import { useCode } from '../totp/queries.ts'
 import type { FactorKeys } from '../totp/rules.ts'
@@ -37,7 +37,7 @@ export const wrongCredentials = () => new Problem('invalid_credentials', 'The us
 /** Keeps the account as it is until the session is there, so that what ends its sessions ends this one. */
 async function holdProven(db: Db, { id, password_hash }: Account): Promise<boolean> {
   const [held] = await db
-    .select({ totp: sql<boolean>`${users.totp_confirmed_at} is not null` })
+    .select({ totp: hasFactor })
     .from(users)
     .where(and(eq(users.id, id), eq(users.password_hash, password_hash), users.is_active))
     .for('no key update')
