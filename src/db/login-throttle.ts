@@ -1,10 +1,8 @@
-import { eq } from 'drizzle-orm'
 import { networkOf } from '../lib/address.ts'
 import { sha256 } from '../lib/crypto.ts'
 import { Problem, type ProblemCode } from '../lib/errors.ts'
 import { Limiter } from '../lib/limiter.ts'
 import { clientOf, type Db } from './client.ts'
-import { loginThrottles } from './tables/identity.ts'
 
 /**
  * Wrong guesses at one account within 15 minutes that lock it for 15 minutes: for the network they came from, and for
@@ -99,9 +97,10 @@ const takeBack = (db: Db, key: Buffer, max: number) => clientOf(db)`
   update login_throttles set failures = failures - 1, locked_until = case when failures > ${max} then locked_until end
   where key = ${key} and failures > 1`
 
-async function forget(db: Db, { account, pair }: Keys): Promise<void> {
-  for (const key of [pair, account]) await db.delete(loginThrottles).where(eq(loginThrottles.key, key))
-}
+/** The pair first, here too. */
+const forget = (db: Db, { account, pair }: Keys) => clientOf(db)`
+  with pair as (delete from login_throttles where key = ${pair} returning key)
+  delete from login_throttles where key = ${account} and (select count(*) from pair) >= 0`
 
 /**
  * Forgets every wrong guess at an account, as when its password was reset.

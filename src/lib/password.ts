@@ -1,23 +1,28 @@
 import { availableParallelism } from 'node:os'
 import { dictionary } from '@zxcvbn-ts/language-common'
-import { hash, verify } from 'argon2'
 import { invalidField, Problem } from './errors.ts'
+import { HashThread } from './hashing.ts'
 import { Limiter } from './limiter.ts'
 
 /** OWASP's minimum for argon2id: 19 MiB, two passes, one lane. */
 export const hashParameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
-/** A hash fills a core and a thread of libuv's pool of four: requests keep a core, files and DNS two threads. */
+/** A hash fills a core: one is left for requests. */
 export const hashesAtOnce = Math.min(Math.max(availableParallelism() - 1, 1), 2)
 
+const threads = Array.from({ length: hashesAtOnce }, () => new HashThread())
+const idlest = () => threads.reduce((one, other) => (other.load < one.load ? other : one))
+
+/** Each thread has one password in work and the next one at hand. */
 const limiter = new Limiter(
-  hashesAtOnce,
+  2 * hashesAtOnce,
   60,
   () => new Problem('busy', 'Too many sign-ins at once; try again in a few seconds.', { retryAfterS: 2 }),
 )
 
 /** @returns an argon2id hash in PHC text form */
-export const hashPassword = (password: string): Promise<string> => limiter.run(() => hash(password, hashParameters))
+export const hashPassword = (password: string): Promise<string> =>
+  limiter.run(() => idlest().hash(password, hashParameters))
 
 let dummy: Promise<string> | undefined
 
@@ -26,9 +31,9 @@ let dummy: Promise<string> | undefined
  * @throws Problem `busy` when too many wait
  */
 export async function verifyPassword(hashed: string | undefined, password: string): Promise<boolean> {
-  dummy ??= hash('no such user', hashParameters)
+  dummy ??= idlest().hash('no such user', hashParameters)
   const against = hashed ?? (await dummy)
-  const matches = await limiter.run(() => verify(against, password))
+  const matches = await limiter.run(() => idlest().verify(against, password))
   return matches && hashed !== undefined
 }
 

@@ -1,6 +1,7 @@
 import { eq, or, sql } from 'drizzle-orm'
 import { recordEvent } from '../../../db/audit.ts'
 import type { Db } from '../../../db/client.ts'
+import { prepared } from '../../../db/prepared.ts'
 import type { TenantScope } from '../../../db/scope.ts'
 import { platformOrgId } from '../../../db/tables/audit.ts'
 import { users } from '../../../db/tables/users.ts'
@@ -17,7 +18,7 @@ export type Account = {
 }
 
 /** Whether a second factor is set up. */
-export const hasFactor = sql<boolean>`${users.totp_confirmed_at} is not null`
+const hasFactor = sql<boolean>`${users.totp_confirmed_at} is not null`
 
 const accountColumns = {
   id: users.id,
@@ -29,8 +30,15 @@ const accountColumns = {
 
 /** @param login a canonical e-mail address, or a username */
 export async function findAccount(db: Db, login: string): Promise<Account | undefined> {
-  const named = or(eq(users.email, login), eq(users.username, login))
-  const [account] = await db.select(accountColumns).from(users).where(named)
+  const statement = prepared(db, 'find_account', (db, name) => {
+    const given = sql.placeholder('login')
+    return db
+      .select(accountColumns)
+      .from(users)
+      .where(or(eq(users.email, given), eq(users.username, given)))
+      .prepare(name)
+  })
+  const [account] = await statement.execute({ login })
   return account
 }
 

@@ -1,9 +1,7 @@
-import { and, eq } from 'drizzle-orm'
-import type { Db } from '../../../db/client.ts'
+import { clientOf, type Db } from '../../../db/client.ts'
 import type { TenantScope } from '../../../db/scope.ts'
-import { users } from '../../../db/tables/users.ts'
 import { Problem } from '../../../lib/errors.ts'
-import { type Account, hasFactor } from '../auth/queries.ts'
+import type { Account } from '../auth/queries.ts'
 import { createSession, type NewSession, type Session } from '../sessions/queries.ts'
 import { useCode } from '../totp/queries.ts'
 import type { FactorKeys } from '../totp/rules.ts'
@@ -36,11 +34,9 @@ export const wrongCredentials = () => new Problem('invalid_credentials', 'The us
 
 /** Keeps the account as it is until the session is there, so that what ends its sessions ends this one. */
 async function holdProven(db: Db, { id, password_hash }: Account): Promise<boolean> {
-  const [held] = await db
-    .select({ totp: hasFactor })
-    .from(users)
-    .where(and(eq(users.id, id), eq(users.password_hash, password_hash), users.is_active))
-    .for('no key update')
+  const [held] = await clientOf(db)<{ totp: boolean }[]>`
+    select totp_confirmed_at is not null as totp from users
+    where id = ${id} and password_hash = ${password_hash} and is_active for no key update`
   if (held === undefined) throw wrongCredentials()
   return held.totp
 }

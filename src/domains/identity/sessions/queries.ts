@@ -1,18 +1,18 @@
 import { and, eq, isNull, ne, type SQL, sql } from 'drizzle-orm'
-import { v7 as uuidv7 } from 'uuid'
 import { notifyAccess } from '../../../db/access.ts'
 import { recordEvent } from '../../../db/audit.ts'
-import type { Db } from '../../../db/client.ts'
+import { clientOf, type Db } from '../../../db/client.ts'
 import { listPage } from '../../../db/list.ts'
 import { enqueueMail } from '../../../db/outbox.ts'
 import { purgeRows } from '../../../db/purge.ts'
 import type { TenantScope } from '../../../db/scope.ts'
 import { platformOrgId } from '../../../db/tables/audit.ts'
 import { refreshTokens, sessions } from '../../../db/tables/identity.ts'
-import { members, organizations } from '../../../db/tables/organizations.ts'
+import { organizations } from '../../../db/tables/organizations.ts'
 import { users } from '../../../db/tables/users.ts'
 import { sha256 } from '../../../lib/crypto.ts'
 import { oneOr404 } from '../../../lib/errors.ts'
+import { newId } from '../../../lib/ids.ts'
 import type { Page } from '../../../lib/page.ts'
 import { policyEnd } from '../access/queries.ts'
 import { refreshGraceS } from './rules.ts'
@@ -41,23 +41,35 @@ export type NewSession = {
 
 /**
  * Signs a user in, in the caller's transaction: the session in his first active organisation, its first refresh token,
- * and the audit event. He is told by mail when he never had a session on this device, but had others.
+ * and the audit event. He is told by mail when he never had a session on this device, but had others; the caller holds
+ * the user's row, so that of two sign-ins at once the later one knows the device.
  */
 export async function createSession(
   scope: TenantScope,
-  { user_id, ttl_s, max_ttl_s, token, ...device }: NewSession,
+  { user_id, ttl_s, max_ttl_s, token, ...details }: NewSession,
 ): Promise<Session> {
-  const { db } = scope
-  await noteSignIn(scope, user_id, device.device)
-  const session = { id: uuidv7(), user_id, org_id: await homeOf(db, user_id) }
-  await db.insert(sessions).values({
-    ...session,
-    ...device,
-    ip: scope.actor.ip,
-    expires_at: secondsAhead(sql`least(${ttl_s}::int, ${max_ttl_s}::int)`),
-    ends_at: secondsAhead(sql`${max_ttl_s}::int`),
-  })
-  await db.insert(refreshTokens).values({ token_hash: sha256(token), session_id: session.id })
+  const client = clientOf(scope.db)
+  const { user_agent, device, remember_me, mfa } = details
+  const { ip } = scope.actor
+  const end = client`now() + ${max_ttl_s}::int * interval '1 second'`
+  const [session] = await client<Session[]>`
+    with seen as (
+      select count(*) as sessions, count(*) filter (where device is not distinct from ${device}::text) as here
+      from sessions where user_id = ${user_id} and impersonator_id is null),
+    signed as (update users set last_login_at = now() where id = ${user_id} returning email),
+    notice as (
+      insert into mail_outbox (id, template, recipient, data)
+      select ${newId()}::uuid, 'new_device', email,
+        jsonb_build_object('device', ${device}::text, 'ip', ${ip}::text, 'at', now())
+      from signed, seen where sessions > 0 and here = 0),
+    session as (
+      insert into sessions (id, user_id, org_id, user_agent, device, ip, remember_me, mfa, expires_at, ends_at)
+      select ${newId()}::uuid, ${user_id}::uuid, (${homeOfUser(scope.db, user_id)}), ${user_agent}, ${device}, ${ip},
+        ${remember_me}::boolean, ${mfa}::boolean, least(now() + ${ttl_s}::int * interval '1 second', ${end}), ${end}
+      returning id, user_id, org_id),
+    token as (insert into refresh_tokens (token_hash, session_id) select ${sha256(token)}::bytea, id from session)
+    select id, user_id, org_id from session`
+  if (session === undefined) throw new Error('an insert returned no row')
   const events = { ...scope, org_id: session.org_id ?? platformOrgId, actor: { ...scope.actor, user_id } }
   await recordEvent(events, { action: 'session.created', subject_type: 'session', subject_id: session.id })
   return session
@@ -65,38 +77,17 @@ export async function createSession(
 
 /** The organisation a user's session begins in: this one, or his first active one; null where he is not in it. */
 export async function homeOf(db: Db, userId: string, orgId?: string): Promise<string | null> {
-  const [home] = await db
-    .select({ org_id: members.org_id })
-    .from(members)
-    .innerJoin(
-      organizations,
-      and(eq(organizations.id, members.org_id), organizations.is_active, isNull(organizations.deleted_at)),
-    )
-    .where(
-      and(eq(members.user_id, userId), members.is_active, orgId === undefined ? undefined : eq(members.org_id, orgId)),
-    )
-    .orderBy(members.created_at, members.id)
-    .limit(1)
+  const [home] = await homeOfUser(db, userId, orgId)
   return home?.org_id ?? null
 }
 
-/** The update of the user comes first: of two sign-ins at once the later one then knows the device. */
-async function noteSignIn({ db, actor }: TenantScope, userId: string, device: string | null): Promise<void> {
-  const [user] = await db
-    .update(users)
-    .set({ last_login_at: sql`now()` })
-    .where(eq(users.id, userId))
-    .returning({ email: users.email, at: users.last_login_at })
-  const [seen] = await db
-    .select({
-      sessions: sql<number>`count(*)`,
-      here: sql<number>`count(*) filter (where ${sessions.device} is not distinct from ${device})`,
-    })
-    .from(sessions)
-    .where(and(eq(sessions.user_id, userId), isNull(sessions.impersonator_id)))
-  if (user === undefined || seen === undefined || seen.sessions === 0 || seen.here > 0) return
-  const data = { device, ip: actor.ip, at: user.at }
-  await enqueueMail(db, { template: 'new_device', recipient: user.email, data })
+function homeOfUser(db: Db, userId: string, orgId?: string) {
+  const client = clientOf(db)
+  return client<{ org_id: string }[]>`
+    select m.org_id from members m
+      join organizations o on o.id = m.org_id and o.is_active and o.deleted_at is null
+    where m.user_id = ${userId} and m.is_active ${orgId === undefined ? client`` : client`and m.org_id = ${orgId}`}
+    order by m.created_at, m.id limit 1`
 }
 
 /** What became of a refresh token: exchanged (perhaps by a parallel request just now), unknown, or stolen. */
