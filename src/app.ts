@@ -40,6 +40,7 @@ import authPlugin from './plugins/auth.ts'
 import authorize from './plugins/authorize.ts'
 import background from './plugins/background.ts'
 import database from './plugins/database.ts'
+import deadlinePlugin from './plugins/deadline.ts'
 import errors, { clientError, frameworkErrors } from './plugins/errors.ts'
 import exports from './plugins/exports.ts'
 import idempotency from './plugins/idempotency.ts'
@@ -65,7 +66,7 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../packag
 }
 
 const bodyMax = 1_048_576
-const handlerTimeoutMs = 30_000
+const deadline = { limitMs: 30_000, sweepEveryMs: 1_000 }
 
 /**
  * The whole service, not listening yet. Every option is set here, so that tests run what production runs.
@@ -79,7 +80,6 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
     requestIdHeader: false,
     trustProxy: config.http.trustedProxies as string[] | false,
     bodyLimit: bodyMax,
-    handlerTimeout: handlerTimeoutMs,
     keepAliveTimeout: 72_000,
     connectionTimeout: 0,
     requestTimeout: 0,
@@ -102,6 +102,7 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
   app.decorate('lifecycle', { state: 'starting' })
 
   await app.register(errors)
+  await app.register(deadlinePlugin, deadline)
   await app.register(securityHeaders)
   await app.register(openapi)
   await app.register(database, { url: databaseUrl })
