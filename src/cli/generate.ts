@@ -98,7 +98,10 @@ async function snapshots(folder: string) {
 
 async function drizzleKit() {
   try {
-    return await import('drizzle-kit/api')
+    const kit = await import('drizzle-kit/api')
+    // It gives every array a method that `for … in` meets, and so do others of this process.
+    Reflect.deleteProperty(Array.prototype, 'random')
+    return kit
   } catch (cause) {
     throw new GenerateError('Migrations are generated with drizzle-kit, a development dependency: run npm ci first.', {
       cause,

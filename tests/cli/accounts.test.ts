@@ -6,7 +6,7 @@ import { limitGuesses } from '../../src/db/login-throttle.ts'
 import { Problem } from '../../src/lib/errors.ts'
 import type { Api, Person } from '../helpers/api.ts'
 import { Client, password } from '../helpers/api.ts'
-import { type Outcome, tenon } from '../helpers/cli.ts'
+import { type Outcome, tenon, tenonHere } from '../helpers/cli.ts'
 import { addFactor } from '../helpers/factor.ts'
 import { test as base, eventsOf } from '../helpers/sql.ts'
 
@@ -14,12 +14,17 @@ const platform = '00000000-0000-0000-0000-000000000000'
 const secret = 'kJ8x-Qm2vT_r4Ze7Lw9Yb1Nc3Hd6Pf5Ga0Us'
 const own = 'Quiet-Harbour-5'
 
-/** A test with the command line on the database of a running service. */
-const test = base.extend<{ run: (args: string, input?: string) => Promise<Outcome> }>({
-  run: async ({ api }, use) => {
-    const env = { DATABASE_URL: api.url, JWT_SECRET: secret, ENCRYPTION_KEY: secret }
-    await use((args, input) => tenon(args.split(' '), env, input))
-  },
+type Run = (args: string, input?: string) => Promise<Outcome>
+
+const on = (run: typeof tenon, DATABASE_URL: string): Run => {
+  const env = { DATABASE_URL, JWT_SECRET: secret, ENCRYPTION_KEY: secret }
+  return (args, input) => run(args.split(' '), env, input)
+}
+
+/** A test with the command line on the database of a running service, in this process or in one of its own. */
+const test = base.extend<{ run: Run; runApart: Run }>({
+  run: async ({ api }, use) => use(on(tenonHere, api.url)),
+  runApart: async ({ api }, use) => use(on(tenon, api.url)),
 })
 
 const shown = ({ out }: Outcome) => /shown this once: (\S+)/.exec(out)?.[1]
@@ -52,9 +57,10 @@ describe('create-superuser', () => {
   test('makes one with a random password that is shown once, a verified address and a record', async ({
     api,
     run,
+    runApart,
     sql,
   }) => {
-    const made = await run('create-superuser --email Root@Example.com')
+    const made = await runApart('create-superuser --email Root@Example.com')
     expect(made).toMatchObject({ code: 0, err: '' })
     expect(await login(api, 'root@example.com', shown(made)!)).toBe(200)
     const user = await account(sql, 'root@example.com')
@@ -109,8 +115,8 @@ describe('create-superuser', () => {
     expect(await login(api, squatter.email, shown(promoted)!)).toBe(200)
   })
 
-  test('made twice at once is one account', async ({ run, sql }) => {
-    const outcomes = await Promise.all([1, 2].map(() => run('create-superuser --email twin@example.com')))
+  test('made twice at once is one account', async ({ runApart, sql }) => {
+    const outcomes = await Promise.all([1, 2].map(() => runApart('create-superuser --email twin@example.com')))
     expect(outcomes.map(({ code, err }) => [code, err])).toEqual([
       [0, ''],
       [0, ''],
@@ -205,9 +211,9 @@ describe('reset-password', () => {
     expect(await guess('somebody-else')).toBe('account_locked')
   })
 
-  test('takes a password from standard input or from a file, and does not show it', async ({ api, run }) => {
+  test('takes a password from standard input or from a file, and does not show it', async ({ api, run, runApart }) => {
     const { email } = await api.newOwner()
-    const piped = await run(`reset-password --email ${email} --password-stdin`, `${own}\n`)
+    const piped = await runApart(`reset-password --email ${email} --password-stdin`, `${own}\n`)
     expect(piped.code).toBe(0)
     expect(piped.out + piped.err).not.toContain(own)
     expect(await login(api, email, own)).toBe(200)
@@ -269,11 +275,11 @@ describe('revoke-sessions', () => {
     })
   })
 
-  test('ends everybody’s only when told so', async ({ api, run, sql }) => {
+  test('ends everybody’s only when told so', async ({ api, run, runApart, sql }) => {
     const people = [await cached(api), await cached(api)]
     expect(await run('revoke-sessions')).toMatchObject({ code: 1, err: expect.stringMatching(/^Say whose sessions/) })
     expect((await people[0]!.get('/auth/me')).status).toBe(200)
-    const outcome = await run('revoke-sessions --all')
+    const outcome = await runApart('revoke-sessions --all')
     expect(outcome).toMatchObject({ code: 0, out: expect.stringMatching(/^Ended \d+ sessions of \d+ users\.$/m) })
     for (const person of people) await refused(person)
     expect(await sql`select from sessions where revoked_at is null`).toHaveLength(0)
@@ -282,14 +288,12 @@ describe('revoke-sessions', () => {
 
 describe('the commands', () => {
   test('say in one sentence that the database is away or not migrated', async ({ api }) => {
-    const on = (DATABASE_URL: string) =>
-      tenon(['revoke-sessions', '--all'], { DATABASE_URL, JWT_SECRET: secret, ENCRYPTION_KEY: secret })
-    const away = await on('postgres://tenon:hidden@127.0.0.1:1/none')
+    const away = await on(tenon, 'postgres://tenon:hidden@127.0.0.1:1/none')('revoke-sessions --all')
     expect(away).toMatchObject({ code: 1, err: expect.stringMatching(/^The database cannot be reached: .+\.\n$/) })
     expect(away.err).not.toContain('hidden')
     const empty = new URL(api.ownerUrl)
     empty.pathname = '/postgres'
-    expect(await on(empty.href)).toMatchObject({
+    expect(await on(tenonHere, empty.href)('revoke-sessions --all')).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^The database is not as this version needs it: .+\.\n$/),
     })

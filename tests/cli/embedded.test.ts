@@ -1,7 +1,7 @@
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { tenon } from '../helpers/cli.ts'
+import { tenon, tenonHere } from '../helpers/cli.ts'
 import { test } from '../helpers/scratch.ts'
 import { startServer } from '../helpers/server.ts'
 
@@ -18,15 +18,15 @@ describe('the commands on the embedded Postgres', { timeout: 90_000 }, () => {
     const made = await tenon(['create-superuser', '--email', 'root@example.com'], env)
     expect(made).toMatchObject({ code: 0, err: '' })
     expect(await login(/shown this once: (\S+)/.exec(made.out)![1]!)).toBe(200)
-    const doctor = await tenon(['doctor'], env)
+    const doctor = await tenonHere(['doctor'], env)
     expect(doctor).toMatchObject({ code: 0, out: expect.stringMatching(/^ok {4}rights/m) })
-    expect(await tenon(['revoke-sessions', '--all'], env)).toMatchObject({ out: 'Ended 1 session of 1 user.\n' })
+    expect(await tenonHere(['revoke-sessions', '--all'], env)).toMatchObject({ out: 'Ended 1 session of 1 user.\n' })
     expect(await login('wrong')).toBe(401)
 
     server.process.kill('SIGTERM')
     expect(await server.exited).toBe(0)
     expect(await tenon(['reset-password', '--email', 'root@example.com'], env)).toMatchObject({ code: 0, err: '' })
-    const stopped = await tenon(['doctor'], env)
+    const stopped = await tenonHere(['doctor'], env)
     expect(stopped).toMatchObject({ code: 0, out: expect.stringMatching(/^warn {2}database .+does not run/m) })
     await server.dispose()
   })

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect } from 'vitest'
+import { describe, expect, onTestFinished } from 'vitest'
 import { password } from '../helpers/api.ts'
-import { tenon } from '../helpers/cli.ts'
+import { tenon, tenonHere } from '../helpers/cli.ts'
 import { cloneDatabase } from '../helpers/database.ts'
 import { test } from '../helpers/scratch.ts'
 import { type Server, startServer } from '../helpers/server.ts'
@@ -20,10 +20,15 @@ const me = async (server: Server, token: string) =>
   (await fetch(`${server.address}/api/v1/auth/me`, { headers: { authorization: `Bearer ${token}` } })).status
 
 describe('rotate-secrets', () => {
-  test('keeps tokens of the last secret valid over a restart, and only of that one', async ({ folder }) => {
+  test('keeps tokens of the last secret valid over a restart, and only of that one', { timeout: 90_000 }, async ({
+    folder,
+  }) => {
     const database = await cloneDatabase()
     const env = { DATABASE_URL: database.url, MIGRATION_DATABASE_URL: database.ownerUrl, DATA_DIR: folder }
     const running: Server[] = []
+    onTestFinished(async () => {
+      for (const server of running) await server.dispose()
+    })
     const restart = async () => {
       await running.at(-1)?.dispose()
       running.push(await startServer({ ...env, LOG_LEVEL: 'silent' }))
@@ -43,7 +48,7 @@ describe('rotate-secrets', () => {
     expect(await me(second, oldest.access_token)).toBe(200)
     const middle = await signIn(second)
 
-    expect(await tenon(['rotate-secrets'], env)).toMatchObject({ code: 0 })
+    expect(await tenonHere(['rotate-secrets'], env)).toMatchObject({ code: 0 })
     const third = await restart()
     expect(await me(third, middle.access_token)).toBe(200)
     expect(await me(third, oldest.access_token)).toBe(401)
@@ -59,9 +64,9 @@ describe('rotate-secrets', () => {
     const path = join(folder, 'data', 'secrets.json')
     const read = async () => JSON.parse(await readFile(path, 'utf8'))
     const env = { DATA_DIR: join(folder, 'data') }
-    await tenon(['rotate-secrets'], env)
+    await tenonHere(['rotate-secrets'], env)
     const before = await read()
-    const { code, out } = await tenon(['rotate-secrets'], env)
+    const { code, out } = await tenonHere(['rotate-secrets'], env)
     const after = await read()
     expect(code).toBe(0)
     expect(after).toEqual({ ...before, jwtSecret: expect.any(String), jwtSecretPrevious: before.jwtSecret })
@@ -78,12 +83,14 @@ describe('rotate-secrets', () => {
     await mkdir(dataDir)
     for (const NODE_ENV of ['production', 'development']) {
       const env = { NODE_ENV, DATA_DIR: dataDir, JWT_SECRET: strong, ENCRYPTION_KEY: `${strong}+` }
-      const { code, out } = await tenon(['rotate-secrets'], env)
+      const { code, out } = await tenonHere(['rotate-secrets'], env)
       expect(code).toBe(0)
       expect(out).toContain('JWT_SECRET_PREVIOUS')
       expect(out).not.toContain(strong)
       const fresh = /^ {2}(\S{64})$/m.exec(out)?.[1] as string
-      expect((await tenon(['rotate-secrets'], { ...env, JWT_SECRET: fresh, JWT_SECRET_PREVIOUS: strong })).code).toBe(0)
+      expect(
+        (await tenonHere(['rotate-secrets'], { ...env, JWT_SECRET: fresh, JWT_SECRET_PREVIOUS: strong })).code,
+      ).toBe(0)
     }
     expect(await readdir(dataDir)).toEqual([])
   })

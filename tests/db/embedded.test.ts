@@ -1,22 +1,34 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import postgres from 'postgres'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type EmbeddedPostgres, startEmbedded } from '../../src/db/embedded.ts'
 import { findPackage } from '../../src/db/embedded-host.ts'
 import { isPostmaster } from '../../src/db/embedded-process.ts'
 
 const settings = { fsync: 'off', shared_buffers: '16MB' }
+const run = promisify(execFile)
 const isRoot = process.getuid?.() === 0
 
+/** A directory as a first start leaves it, to begin from where the first start is not what is tested. */
+let used = ''
 let root = ''
 let messages: string[] = []
 const started: EmbeddedPostgres[] = []
 const children: ChildProcess[] = []
+
+beforeAll(async () => {
+  used = await mkdtemp(join(tmpdir(), 'tenon-embedded-used-'))
+  await chmod(used, 0o755)
+  await (await startEmbedded({ dataDir: used, settings, log: () => undefined })).stop()
+})
+
+afterAll(() => rm(used, { recursive: true }))
 
 beforeEach(async () => {
   root = await realpath(await mkdtemp(join(tmpdir(), 'tenon-embedded-')))
@@ -29,6 +41,11 @@ afterEach(async () => {
   for (const server of started.splice(0)) await server.stop()
   await rm(root, { recursive: true, force: true })
 })
+
+/** Makes a directory that was used before. */
+async function use(dataDir = join(root, 'data')) {
+  await run('cp', ['-a', used, dataDir])
+}
 
 async function start(dataDir = join(root, 'data')) {
   const server = await startEmbedded({ dataDir, settings, log: (message) => messages.push(message) })
@@ -78,6 +95,7 @@ describe('the embedded Postgres', { timeout: 30_000 }, () => {
   })
 
   test('serves UTF-8 in UTC on 127.0.0.1 alone, to a role that is no superuser, and keeps the passwords to itself', async () => {
+    await use()
     const { url, ownerUrl } = await start()
     const [service] = await query(
       url,
@@ -106,6 +124,7 @@ describe('the embedded Postgres', { timeout: 30_000 }, () => {
   })
 
   test('left behind by a killed process, is stopped by the next start, which has its data and its port', async () => {
+    await use()
     const { child, ownerUrl } = await startInChild()
     await query(ownerUrl, 'create table kept as select 42 as answer')
     const pid = Number((await readFile(join(root, 'data/postgres/postmaster.pid'), 'utf8')).split('\n')[0])
@@ -119,6 +138,7 @@ describe('the embedded Postgres', { timeout: 30_000 }, () => {
   })
 
   test('is not fooled by a stale postmaster.pid whose process id another program has now', async () => {
+    await use()
     const first = await start()
     const cluster = join(root, 'data/postgres')
     const pidFile = await readFile(join(cluster, 'postmaster.pid'), 'utf8')
@@ -138,12 +158,14 @@ describe('the embedded Postgres', { timeout: 30_000 }, () => {
   })
 
   test('runs beside one of another directory', async () => {
+    for (const name of ['one', 'two']) await use(join(root, name))
     const [one, two] = await Promise.all([start(join(root, 'one')), start(join(root, 'two'))])
     await query(one.ownerUrl, 'create table here as select 1')
     expect(await query(two.ownerUrl, `select to_regclass('here') as found`)).toEqual([{ found: null }])
   })
 
   test('is shared by a second process, whose stop leaves it running', async () => {
+    await use()
     const server = await start()
     const { child, ownerUrl } = await startInChild()
     expect(ownerUrl).toBe(server.ownerUrl)
@@ -172,6 +194,7 @@ describe('the embedded Postgres', { timeout: 30_000 }, () => {
   })
 
   test('shows the end of its log when it cannot start', async () => {
+    await use()
     const starting = startEmbedded({ dataDir: join(root, 'data'), settings: { shared_buffers: 'plenty' }, log() {} })
     await expect(starting).rejects.toThrow('invalid value for parameter "shared_buffers": "plenty"')
   })

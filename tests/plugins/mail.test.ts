@@ -9,6 +9,9 @@ const secrets = {
   ENCRYPTION_KEY: 'Wd3Fh6Jk9Lp2Ns5Qt8Vx1Za4Cb7Em0Rg',
 }
 
+/** What of the service needs no database. */
+const nowhere = { url: 'postgres://nobody@127.0.0.1:1/none', ownerUrl: '' }
+
 const email = 'alex@example.com'
 
 describe('the mailbox of development', () => {
@@ -42,7 +45,7 @@ describe('the mailbox of development', () => {
   })
 
   test('keeps the newest 200 messages', async () => {
-    const api = await startApi({ NODE_ENV: 'development', HOST: '::1' })
+    const api = await startApi({ NODE_ENV: 'development', HOST: '::1' }, nowhere)
     const message = { to: email, text: '', html: '' }
     for (let index = 0; index < 205; index++) await api.app.mail.send({ ...message, subject: String(index) })
     const { data } = (await api.anonymous.get('/dev/mailbox')).body
@@ -58,14 +61,14 @@ describe('the mailbox of development', () => {
     ['development at an address of the network', { NODE_ENV: 'development', HOST: '192.168.1.7' }],
     ['development at a name', { NODE_ENV: 'development', HOST: 'localhost.evil.example' }],
   ])('does not exist in %s', async (_where, environment: Record<string, string>) => {
-    const api = await startApi(environment)
+    const api = await startApi(environment, nowhere)
     for (const method of ['GET', 'DELETE', 'POST'])
       expect((await api.anonymous.send(method, '/dev/mailbox')).status).toBe(404)
     await api.close()
   })
 
   test('is in no OpenAPI document', async () => {
-    const api = await startApi({ NODE_ENV: 'development', HOST: 'localhost' })
+    const api = await startApi({ NODE_ENV: 'development', HOST: 'localhost' }, nowhere)
     expect((await api.anonymous.get('/dev/mailbox')).status).toBe(200)
     const { text, status } = await api.anonymous.get('/openapi.json')
     expect(status).toBe(200)

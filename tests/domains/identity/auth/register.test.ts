@@ -3,7 +3,10 @@ import { describe, expect } from 'vitest'
 import { canonicalEmail } from '../../../../src/lib/email.ts'
 import { passwordFault } from '../../../../src/lib/password.ts'
 import { password } from '../../../helpers/api.ts'
+import { hashAtFullCost } from '../../../helpers/hashing.ts'
 import { eventsOf, test } from '../../../helpers/sql.ts'
+
+hashAtFullCost()
 
 const unique = () => randomBytes(6).toString('hex')
 

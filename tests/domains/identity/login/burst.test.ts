@@ -1,5 +1,8 @@
 import { expect } from 'vitest'
 import { test } from '../../../helpers/api.ts'
+import { hashAtFullCost } from '../../../helpers/hashing.ts'
+
+hashAtFullCost()
 
 test('a burst of a hundred sign-ins is answered in part, and reads go on meanwhile', async ({ api, owner }) => {
   await owner.post('/portfolios', { name: 'Book', currency: 'USD' })

@@ -10,24 +10,35 @@ type Sql = ReturnType<typeof ownerSql>
 type World = { api: Api; sql: Sql; smtp: Smtp; behaviour: { recipient?: (address: string) => void; message?: Gate } }
 type Gate = (raw: string) => void | Promise<void>
 
-const test = base.extend<{ world: World }>({
-  // biome-ignore lint/correctness/noEmptyPattern: vitest reads the fixtures' names from the pattern
-  world: async ({}, use) => {
-    const behaviour: World['behaviour'] = {}
-    const smtp = await startSmtp({
-      onRecipient: (address) => behaviour.recipient?.(address),
-      onMessage: (raw) => behaviour.message?.(raw),
-    })
-    const api = await startApi({
-      SMTP_URL: smtp.url,
-      MAIL_FROM: 'Tenon <mail@tenon.example>',
-      PUBLIC_URL: 'https://app.example/base/',
-    })
-    const sql = ownerSql(api.ownerUrl)
-    await use({ api, sql, smtp, behaviour })
-    await sql.end()
-    await api.close()
-    await smtp.close()
+/** One service for the file; each test begins with an empty outbox, and a mail server that takes everything. */
+const test = base.extend<{ shared: World; world: World }>({
+  shared: [
+    // biome-ignore lint/correctness/noEmptyPattern: vitest reads the fixtures' names from the pattern
+    async ({}, use) => {
+      const behaviour: World['behaviour'] = {}
+      const smtp = await startSmtp({
+        onRecipient: (address) => behaviour.recipient?.(address),
+        onMessage: (raw) => behaviour.message?.(raw),
+      })
+      const api = await startApi({
+        SMTP_URL: smtp.url,
+        MAIL_FROM: 'Tenon <mail@tenon.example>',
+        PUBLIC_URL: 'https://app.example/base/',
+      })
+      const sql = ownerSql(api.ownerUrl)
+      await use({ api, sql, smtp, behaviour })
+      await sql.end()
+      await api.close()
+      await smtp.close()
+    },
+    { scope: 'file' },
+  ],
+  world: async ({ shared }, use) => {
+    await shared.sql`truncate mail_outbox, mail_tokens`
+    shared.smtp.received.length = 0
+    delete shared.behaviour.recipient
+    delete shared.behaviour.message
+    await use(shared)
   },
 })
 

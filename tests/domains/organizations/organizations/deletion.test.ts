@@ -92,6 +92,25 @@ describe('the purge', () => {
         values (${one.orgId}, ${randomUUID()}, ${book.body.id}, 'loans', 'completed', 'insert', 'skip', false, 'p', 'h')
         returning id`
       await sql`insert into import_rejects values (${one.orgId}, ${run?.id}, 2, '{a}', 'none')`
+      await sql`insert into stress_scenarios (org_id, id, name, shocks) values (${one.orgId}, ${randomUUID()}, 'Mild', '{}')`
+      await sql`insert into stress_runs (org_id, id, portfolio_id, name, shocks, filter, result, loan_count, formula_version)
+        values (${one.orgId}, ${randomUUID()}, ${book.body.id}, 'Mild', '{}', '{}', '{}', 1, 1)`
+      const watched = randomUUID()
+      await sql`insert into watch_lists (org_id, id, name) values (${one.orgId}, ${watched}, 'Watched')`
+      await sql`insert into watch_list_entries (org_id, id, watch_list_id, loan_id)
+        select org_id, gen_random_uuid(), ${watched}, id from loans where org_id = ${one.orgId} limit 1`
+      const scale = randomUUID()
+      await sql`insert into rating_scales (org_id, id, name, grades) values (${one.orgId}, ${scale}, 'Scale', '[]')`
+      await sql`insert into rating_history (org_id, id, portfolio_id, loan_id, scale_id, action, effective_from)
+        select org_id, gen_random_uuid(), portfolio_id, id, ${scale}, 'withdraw', '2020-01-01' from loans
+        where org_id = ${one.orgId} limit 1`
+      await sql`insert into default_rates (org_id, id, portfolio_id, period, basis, source)
+        values (${one.orgId}, ${randomUUID()}, ${book.body.id}, '2024', 'count', 'entered')`
+      await sql`insert into import_mappings (org_id, id, name, target, mapping)
+        values (${one.orgId}, ${randomUUID()}, 'Tape', 'loans', '{}')`
+      await sql`insert into loan_versions (org_id, id, loan_id, portfolio_id, loan_number, borrower_name, currency,
+          originated_on, original_principal, status)
+        values (${one.orgId}, ${randomUUID()}, ${randomUUID()}, ${book.body.id}, 'n', 'B', 'USD', '2020-01-01', 1, 'paid')`
       const invitation = randomUUID()
       await sql`insert into invitations (org_id, id, email, roles, expires_at)
         values (${one.orgId}, ${invitation}, 'kim@example.com', '{member}', now())`
