@@ -11,8 +11,9 @@ import {
   sql,
 } from 'drizzle-orm'
 import { type PgColumn, PgDialect, type PgTable } from 'drizzle-orm/pg-core'
-import { assertVersion } from '../lib/errors.ts'
+import { assertVersion, Problem } from '../lib/errors.ts'
 import { newId } from '../lib/ids.ts'
+import { historyOf } from './book.ts'
 import { clientOf } from './client.ts'
 import { databaseError } from './errors.ts'
 import { lockName, rowMadeBefore } from './idempotency.ts'
@@ -22,6 +23,14 @@ import { auditEvents, auditQueue } from './tables/audit.ts'
 import { idempotencyKeys } from './tables/idempotency.ts'
 
 type TenantTable = PgTable & { org_id: PgColumn; id: PgColumn; version: PgColumn; updated_at: PgColumn }
+
+/** What must be so for a change, judged in its own statement, and a look at why it was refused. */
+export type Guard = { sql: SQL; refusal: () => Promise<Problem | undefined> }
+
+/** @returns what to throw where a guard let nothing through */
+const refusalOf = async (guard: Guard) =>
+  (await guard.refusal()) ??
+  new Problem('resource_busy', 'What this belongs to was being changed at the same moment; try again.')
 
 /** What happened to what; `action` reads `<subject>.<verb>`, such as `loan.created`. */
 export type AuditEvent = {
@@ -77,30 +86,45 @@ const eventValues = ({ actor }: TenantScope) => ({
  * Inserts a row and its audit event in one statement, so that they commit together or not at all. In a scope that
  * carries a key (`once`), the same statement claims it; where it was used before, the row it made then is returned.
  * @param subject the singular name of what is made: `loan`
+ * @param guard a select that yields one row where the insert is allowed; its placeholders are named after columns. It is
+ *   the same for every row of the table
  * @returns the row as stored
- * @throws Problem `idempotency_in_progress` or `idempotency_mismatch`
+ * @throws Problem `idempotency_in_progress` or `idempotency_mismatch`, or the guard's
  */
 export async function insertAudited<T extends TenantTable>(
   scope: TenantScope,
   subject: string,
   into: T,
   values: Omit<InferInsertModel<T>, 'org_id' | 'id'> & { id?: string },
+  guard?: Guard,
 ): Promise<InferSelectModel<T>> {
   const table: TenantTable = into
   const { db, once } = scope
   const row: Record<string, unknown> = { ...values, org_id: scope.org_id, id: values.id ?? newId() }
   const columns = Object.entries(getTableColumns(table)).filter(([name, { hasDefault }]) => name in row || !hasDefault)
-  const { sql: text, params } = insertOf(subject, table, columns, once !== undefined)
+  const { sql: text, params } = insertOf(subject, table, columns, once !== undefined, guard?.sql)
   const complete = Object.fromEntries(columns.map(([name]) => [name, row[name] ?? null]))
   const filled = fillPlaceholders(params, { ...complete, ...eventValues(scope), ...(once && keyValues(once)) })
   const inserted = clientOf(db).unsafe(text, filled as never[], { prepare: true })
-  if (once === undefined) return (await inserted)[0] as unknown as InferSelectModel<T>
+  if (once === undefined) {
+    const [row] = await inserted
+    if (row === undefined && guard !== undefined) throw await refusalOf(guard)
+    return row as unknown as InferSelectModel<T>
+  }
   const [made] = await inserted.catch((error: unknown) => {
     // Its first use committed after this statement had begun to look.
     if (databaseError(error)?.constraint_name === keyConstraint) return []
     throw error
   })
-  return (made ?? (await rowMadeBefore(db, getTableName(table), once))) as InferSelectModel<T>
+  if (made !== undefined) return made as unknown as InferSelectModel<T>
+  const before = rowMadeBefore(db, getTableName(table), once).catch((error: unknown) => refusedOr(guard, error))
+  return (await before) as InferSelectModel<T>
+}
+
+/** Where nobody has used the key, what let nothing through was the guard. */
+async function refusedOr(guard: Guard | undefined, error: unknown): Promise<never> {
+  const unused = error instanceof Problem && error.code === 'idempotency_in_progress'
+  throw (unused ? await guard?.refusal() : undefined) ?? error
 }
 
 const keyConstraint = 'idempotency_keys_org_id_principal_route_key_pk'
@@ -118,8 +142,14 @@ const inserts = new Map<string, Query>()
 const dialect = new PgDialect()
 
 /** The statement that inserts these columns, built once: Drizzle takes longer to build it than Postgres to run it. */
-function insertOf(subject: string, table: TenantTable, columns: [string, PgColumn][], keyed: boolean): Query {
-  const shape = `${getTableName(table)} ${keyed} ${columns.map(([name]) => name)}`
+function insertOf(
+  subject: string,
+  table: TenantTable,
+  columns: [string, PgColumn][],
+  keyed: boolean,
+  guard?: SQL,
+): Query {
+  const shape = `${getTableName(table)} ${keyed} ${guard !== undefined} ${columns.map(([name]) => name)}`
   const known = inserts.get(shape)
   if (known !== undefined) return known
   const list = <V>(of: (name: string, one: PgColumn) => V) => columns.map(([name, one]) => of(name, one))
@@ -131,10 +161,12 @@ function insertOf(subject: string, table: TenantTable, columns: [string, PgColum
     list((name, one) => sql`${column(name)}::${sql.raw(one.getSQLType())}`),
     sql`, `,
   )
+  const sources = [keyed && sql`unused`, guard && sql`allowed`].filter((source): source is SQL => Boolean(source))
+  const from = sources.length === 0 ? sql`` : sql`from ${sql.join(sources, sql`, `)}`
   const after = sql`jsonb_strip_nulls(made.record - ${unrecorded})`
   const query = dialect.sqlToQuery(sql`
-    with ${keyed ? unused : sql``}
-      change as (insert into ${table} (${names}) select ${values} ${keyed ? sql`from unused` : sql``} returning *),
+    with ${keyed ? unused : sql``} ${guard === undefined ? sql`` : sql`allowed as materialized (${guard}),`}
+      change as (insert into ${table} (${names}) select ${values} ${from} returning *),
       made as materialized (select to_jsonb(change) as record from change),
       audit as (${auditOf(`${subject}.created`, subject, sql`null`, after, sql`change, made`)}),
       queued as (${queued})
@@ -168,8 +200,9 @@ const changed = (row: string, other: string) => sql`(
  * without fields changes nothing.
  * @param version the version the caller saw (`If-Match`), or undefined to change whatever is there
  * @param verb what the event says happened
+ * @param guard a condition on the row as it was
  * @returns the row as stored, or undefined when this organisation has none of this id
- * @throws Problem `version_mismatch` when the row has another version by now
+ * @throws Problem `version_mismatch` when the row has another version by now, or the guard's
  */
 export async function updateAudited<T extends TenantTable>(
   scope: TenantScope,
@@ -179,12 +212,13 @@ export async function updateAudited<T extends TenantTable>(
   patch: Partial<InferInsertModel<T>>,
   version?: number,
   verb = 'updated',
+  guard?: Guard,
 ): Promise<InferSelectModel<T> | undefined> {
   const { db } = scope
   const table: TenantTable = of
   const mine = and(owned(table, scope), eq(table.id, id))
   if (Object.keys(patch).length === 0) return (await currentRow(scope, table, mine, version)) as InferSelectModel<T>
-  const before = db.$with('before').as(db.select().from(table).where(mine).for('update'))
+  const before = db.$with('before').as(db.select().from(table).where(and(mine, guard?.sql)).for('no key update'))
   const change = db.$with('change').as(
     db
       .update(table)
@@ -197,16 +231,21 @@ export async function updateAudited<T extends TenantTable>(
   const differences = [changed('before', 'change'), changed('change', 'before')] as const
   const audit = db.$with('audit', {}).as(auditOf(`${subject}.${verb}`, subject, ...differences, sql`change, before`))
   const queue = db.$with('queued', {}).as(queued)
-  const statement = db.with(before, change, audit, queue).select().from(change).prepare(unprepared)
+  const past = pastOf(scope, table, sql`before where exists (select from change)`)
+  const statement = db
+    .with(before, change, audit, queue, ...past)
+    .select()
+    .from(change)
+    .prepare(unprepared)
   const [made] = await statement.execute(eventValues(scope))
-  if (made === undefined) await currentRow(scope, table, mine, version)
+  if (made === undefined) await unchanged(scope, table, mine, version, guard)
   return made as InferSelectModel<T> | undefined
 }
 
 /**
  * Deletes one row and records what it was, in one statement.
  * @returns whether this organisation had one of this id
- * @throws Problem `version_mismatch` as for an update
+ * @throws Problem `version_mismatch`, or the guard's, as for an update
  */
 export async function deleteAudited(
   scope: TenantScope,
@@ -214,26 +253,44 @@ export async function deleteAudited(
   table: TenantTable,
   id: string,
   version?: number,
+  guard?: Guard,
 ): Promise<boolean> {
   const { db } = scope
   const mine = and(owned(table, scope), eq(table.id, id))
   const change = db.$with('change').as(
     db
       .delete(table)
-      .where(and(mine, version === undefined ? undefined : eq(table.version, version)))
+      .where(and(mine, version === undefined ? undefined : eq(table.version, version), guard?.sql))
       .returning(),
   )
   const was = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
   const audit = db.$with('audit', {}).as(auditOf(`${subject}.deleted`, subject, was, sql`null`))
   const queue = db.$with('queued', {}).as(queued)
-  const statement = db.with(change, audit, queue).select().from(change).prepare(unprepared)
+  const past = pastOf(scope, table, sql`change`)
+  const statement = db
+    .with(change, audit, queue, ...past)
+    .select()
+    .from(change)
+    .prepare(unprepared)
   const gone = await statement.execute(eventValues(scope))
-  if (gone.length === 0) await currentRow(scope, table, mine, version)
+  if (gone.length === 0) await unchanged(scope, table, mine, version, guard)
   return gone.length > 0
 }
 
+/** Throws why the row that is there was not changed; there may be none. */
+async function unchanged(scope: TenantScope, table: TenantTable, mine?: SQL, version?: number, guard?: Guard) {
+  const row = await currentRow(scope, table, mine, version)
+  if (row !== undefined && guard !== undefined) throw await refusalOf(guard)
+}
+
+/** What keeps the rows as they were, where their table has a past. */
+function pastOf({ db, actor }: TenantScope, table: TenantTable, from: SQL) {
+  const past = historyOf(table, from, actor.user_id)
+  return past === undefined ? [] : [db.$with('past', {}).as(past)]
+}
+
 /** The row as it is. @throws Problem `version_mismatch` when that is not the version the caller saw */
-async function currentRow({ db }: TenantScope, table: TenantTable, mine: SQL | undefined, version?: number) {
+async function currentRow({ db }: TenantScope, table: TenantTable, mine?: SQL, version?: number) {
   const [row] = await db.select().from(table).where(mine)
   if (row !== undefined) assertVersion(row as { version: number }, version)
   return row

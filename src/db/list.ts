@@ -1,4 +1,16 @@
-import { and, asc, desc, type InferSelectModel, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  desc,
+  getTableColumns,
+  getTableName,
+  type InferSelectModel,
+  type Placeholder,
+  type SQL,
+  type SQLWrapper,
+  Subquery,
+  sql,
+} from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import {
   cursorBinding,
@@ -10,8 +22,9 @@ import {
   type Position,
 } from '../lib/page.ts'
 import type { Db } from './client.ts'
+import { cellOf } from './copy-out.ts'
 import { databaseError } from './errors.ts'
-import { prepared } from './prepared.ts'
+import { prepared, unprepared } from './prepared.ts'
 import { owned, type TenantScope } from './scope.ts'
 
 type ListedTable = PgTable & { id: PgColumn; org_id?: PgColumn }
@@ -27,6 +40,8 @@ export type ListSpec<T extends ListedTable> = {
   filters: Record<string, Filter>
   /** What a row shows, where that is not the columns of the table; what it sorts by and `id` must be among it. */
   columns?: Columns
+  /** Where the rows come from, if not the table as it is: a select of its columns. */
+  from?: SQL
   /** For a resource made of two tables: the second, how it joins, the columns of both, and the one that is the `id`. */
   joined?: { table: PgTable; on: SQL; columns: Columns; id: PgColumn }
   /**
@@ -83,7 +98,8 @@ export async function listPage<T extends ListedTable, Row = InferSelectModel<T>>
   const sortName = sort.replace('-', '')
   const sortColumn = spec.sorts[sortName] as PgColumn
   const start = position === undefined ? 'first' : position.value === null ? 'nulls' : 'after'
-  const statement = prepared(scope.db, [`list_${spec.name}`, sort, start, ...filters.sort()].join(' '), (db, name) => {
+  const shape = [`list_${spec.name}`, sort, start, ...filters.sort()].join(' ')
+  const build = (db: Db, name: string) => {
     const direction = sort.startsWith('-') ? desc : asc
     const id = spec.joined?.id ?? spec.table.id
     return rowsOf(db, spec)
@@ -98,7 +114,9 @@ export async function listPage<T extends ListedTable, Row = InferSelectModel<T>>
       .orderBy(...(sortColumn.notNull ? [] : [sql`${sortColumn} is null`]), direction(sortColumn), direction(id))
       .limit(sql.placeholder('limit'))
       .prepare(name)
-  })
+  }
+  // A table expression may hold values, which the next list of its shape does not share.
+  const statement = spec.from === undefined ? prepared(scope.db, shape, build) : build(scope.db, unprepared)
   const rows = (await statement
     .execute({
       ...values,
@@ -122,12 +140,49 @@ export async function listPage<T extends ListedTable, Row = InferSelectModel<T>>
   }
 }
 
+/**
+ * The whole of a list in its order, as a query for `copyOut`: every value in it is cast.
+ * @param names of the columns to show, as cells of CSV; what the list has not is an empty cell
+ */
+export function wholeList<T extends ListedTable>(
+  scope: TenantScope,
+  spec: ListSpec<T>,
+  { sort = '', ...query }: PageQuery & Record<string, unknown>,
+  names: readonly string[],
+): SQL {
+  const { limit: _limit, cursor: _cursor, total: _total, ...values } = query
+  const { table, from, sorts, filters } = spec
+  const columns = getTableColumns(table)
+  const given = Object.entries(values).filter(([, value]) => value !== undefined)
+  const sortColumn = sorts[sort.replace('-', '')] as PgColumn
+  const direction = sort.startsWith('-') ? desc : asc
+  return sql`select ${sql.join(
+    names.map((name) => (name in columns ? cellOf(columns[name] as PgColumn) : sql`null`)),
+    sql`, `,
+  )} from ${from === undefined ? table : inPlaceOf(table, from)}
+  where ${and(
+    sql`${table.org_id} = ${scope.org_id}::uuid`,
+    spec.where,
+    ...given.map(([name, value]) => filters[name]!(sql`${value}`)),
+  )}
+  order by ${sortColumn.notNull ? sql`` : sql`${sortColumn} is null, `}${direction(sortColumn)}, ${direction(table.id)}`
+}
+
 /** The rows of whom the scope names, unless they are nobody's. */
 const ownRows = <T extends ListedTable>({ table, owner }: ListSpec<T>, org_id: string | Placeholder) =>
   owner === null ? undefined : owned({ org_id: (owner ?? table.org_id) as PgColumn }, { org_id })
 
-function rowsOf<T extends ListedTable>(db: Db, { table, columns, joined }: ListSpec<T>) {
+/** A select of the columns of a table, under the name of that table. */
+export const inPlaceOf = (table: PgTable, select: SQL) =>
+  new Subquery(select, getTableColumns(table), getTableName(table))
+
+function rowsOf<T extends ListedTable>(db: Db, { table, from: source, columns, joined }: ListSpec<T>) {
   const from: PgTable = table
+  if (source !== undefined)
+    return db
+      .select(columns ?? getTableColumns(from))
+      .from(inPlaceOf(from, source))
+      .$dynamic()
   if (joined !== undefined) return db.select(joined.columns).from(from).innerJoin(joined.table, joined.on).$dynamic()
   return (columns === undefined ? db.select() : db.select(columns)).from(from).$dynamic()
 }
@@ -149,8 +204,9 @@ async function countRows<T extends ListedTable>(
   values: Record<string, unknown>,
   how: 'exact' | 'estimated',
 ): Promise<number> {
-  const { table, filters, joined } = spec
-  const source = joined === undefined ? sql`${table}` : sql`${table} join ${joined.table} on ${joined.on}`
+  const { table, from, filters, joined } = spec
+  const source: SQLWrapper =
+    joined === undefined ? (from ? inPlaceOf(table, from) : table) : sql`${table} join ${joined.table} on ${joined.on}`
   const conditions = Object.entries(values).filter(([, value]) => value !== undefined)
   const mine = and(ownRows(spec, org_id), spec.where)
   const where = and(mine, ...conditions.map(([name, value]) => filters[name]!(sql`${value}`)))

@@ -10,6 +10,8 @@ export async function purgeRows(db: Db, table: SQLWrapper, which: SQL): Promise<
   for (let gone = 0; ; ) {
     const { count } = await db.execute(sql`delete from ${table} where ${which} and ctid = any(array(${batch}))`)
     gone += count
-    if (count < batchRows) return gone
+    // Another instance may have taken a part of the batch: what counts is whether any is left.
+    if (count < batchRows && (await db.execute(sql`select 1 from ${table} where ${which} limit 1`)).length === 0)
+      return gone
   }
 }

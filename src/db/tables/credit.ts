@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import {
   date,
   foreignKey,
@@ -28,6 +29,26 @@ export type LoanStatus = (typeof loanTerms.status)[number]
 /** When a loan counts as defaulted: its status is one of these, or it is this many days past due. */
 export type DefaultDefinition = { statuses: LoanStatus[]; days_past_due_min: number | null }
 
+/** A grade of a rating scale; ordinals ascend with risk, and exactly one grade may mean default. */
+export type Grade = { grade: string; ordinal: number; pd: string | null; is_default: boolean }
+
+export const ratingScales = pgTable(
+  'rating_scales',
+  {
+    ...tenantKey(),
+    name: text().notNull(),
+    agency: text(),
+    description: text(),
+    grades: jsonb().$type<Grade[]>().notNull(),
+    ...changeTracking(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.org_id, table.id] }),
+    uniqueIndex('rating_scales_name').on(table.org_id, table.name),
+    index('rating_scales_created').on(table.org_id, table.created_at, table.id),
+  ],
+)
+
 export const portfolios = pgTable(
   'portfolios',
   {
@@ -55,53 +76,63 @@ export const portfolios = pgTable(
       columns: [table.org_id, table.manager_id],
       foreignColumns: [members.org_id, members.user_id],
     }),
+    foreignKey({
+      name: 'portfolios_rating_scale',
+      columns: [table.org_id, table.rating_scale_id],
+      foreignColumns: [ratingScales.org_id, ratingScales.id],
+    }),
   ],
 )
 
-/** A loan as the last tape or edit left it. Amounts are in `currency`; rates are shares of one. */
+/** The fields of a loan. Amounts are in `currency`; rates are shares of one. */
+const loanFields = () => ({
+  loan_number: text().notNull(),
+  borrower_name: text().notNull(),
+  borrower_group: text(),
+  product: text(),
+  sector: text(),
+  country: text(),
+  state: text(),
+  currency: text().notNull(),
+  originated_on: date({ mode: 'string' }).notNull(),
+  first_payment_on: date({ mode: 'string' }),
+  matures_on: date({ mode: 'string' }),
+  term_months: integer(),
+  original_principal: money().notNull(),
+  balance: money(),
+  commitment: money(),
+  interest_rate: rate(),
+  rate_type: text({ enum: loanTerms.rate_type }),
+  rate_index: text(),
+  rate_margin: rate(),
+  amortization: text({ enum: loanTerms.amortization }),
+  payment_frequency: text({ enum: loanTerms.payment_frequency }),
+  security_type: text(),
+  collateral_value: money(),
+  seniority: text({ enum: loanTerms.seniority }),
+  status: text({ enum: loanTerms.status }).notNull(),
+  days_past_due: integer(),
+  past_due_amount: money(),
+  stage: smallint(),
+  pd_12m: rate(),
+  pd_lifetime: rate(),
+  lgd: rate(),
+  ccf: rate(),
+  rating: text(),
+  defaulted_on: date({ mode: 'string' }),
+  charged_off_on: date({ mode: 'string' }),
+  charged_off_amount: money(),
+  recovered_amount: money(),
+  attributes: jsonb().$type<Record<string, string | number | boolean | null>>().notNull().default({}),
+})
+
+/** A loan as the last tape or edit left it. */
 export const loans = pgTable(
   'loans',
   {
     ...tenantKey(),
     portfolio_id: uuid().notNull(),
-    loan_number: text().notNull(),
-    borrower_name: text().notNull(),
-    borrower_group: text(),
-    product: text(),
-    sector: text(),
-    country: text(),
-    state: text(),
-    currency: text().notNull(),
-    originated_on: date({ mode: 'string' }).notNull(),
-    first_payment_on: date({ mode: 'string' }),
-    matures_on: date({ mode: 'string' }),
-    term_months: integer(),
-    original_principal: money().notNull(),
-    balance: money(),
-    commitment: money(),
-    interest_rate: rate(),
-    rate_type: text({ enum: loanTerms.rate_type }),
-    rate_index: text(),
-    rate_margin: rate(),
-    amortization: text({ enum: loanTerms.amortization }),
-    payment_frequency: text({ enum: loanTerms.payment_frequency }),
-    security_type: text(),
-    collateral_value: money(),
-    seniority: text({ enum: loanTerms.seniority }),
-    status: text({ enum: loanTerms.status }).notNull(),
-    days_past_due: integer(),
-    past_due_amount: money(),
-    stage: smallint(),
-    pd_12m: rate(),
-    pd_lifetime: rate(),
-    lgd: rate(),
-    ccf: rate(),
-    rating: text(),
-    defaulted_on: date({ mode: 'string' }),
-    charged_off_on: date({ mode: 'string' }),
-    charged_off_amount: money(),
-    recovered_amount: money(),
-    attributes: jsonb().$type<Record<string, string | number | boolean | null>>().notNull().default({}),
+    ...loanFields(),
     import_id: uuid(),
     ...changeTracking(),
   },
@@ -115,5 +146,49 @@ export const loans = pgTable(
     uniqueIndex('loans_number').on(table.org_id, table.portfolio_id, table.loan_number),
     index('loans_created').on(table.org_id, table.created_at, table.id),
     index('loans_portfolio_created').on(table.org_id, table.portfolio_id, table.created_at, table.id),
+  ],
+)
+
+/**
+ * What a loan was: at a reporting date (`as_of`, a snapshot), or, without one, between two edits of the row in `loans`.
+ * A snapshot that was corrected stays, known from one time to another; what is known still has no `known_to`.
+ */
+export const loanVersions = pgTable(
+  'loan_versions',
+  {
+    ...tenantKey(),
+    loan_id: uuid().notNull(),
+    portfolio_id: uuid().notNull(),
+    as_of: date({ mode: 'string' }),
+    ...loanFields(),
+    /** The import that wrote this state. */
+    import_id: uuid(),
+    /** Of the loan's row; of a snapshot, how often the same date was corrected. */
+    version: integer().notNull().default(1),
+    /** Of the loan. */
+    created_at: instant().notNull().defaultNow(),
+    known_from: instant().notNull().defaultNow(),
+    known_to: instant(),
+    /** Who or which import knew better. */
+    superseded_by_import: uuid(),
+    superseded_by_user: uuid(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.org_id, table.id] }),
+    foreignKey({
+      name: 'loan_versions_portfolio',
+      columns: [table.org_id, table.portfolio_id],
+      foreignColumns: [portfolios.org_id, portfolios.id],
+    }).onDelete('cascade'),
+    uniqueIndex('loan_versions_snapshot')
+      .on(table.org_id, table.portfolio_id, table.as_of, table.loan_id)
+      .where(sql`as_of is not null and known_to is null`),
+    index('loan_versions_listed')
+      .on(table.org_id, table.portfolio_id, table.as_of, table.created_at, table.loan_id)
+      .where(sql`as_of is not null`),
+    index('loan_versions_loan').on(table.org_id, table.loan_id, table.known_from),
+    index('loan_versions_superseded')
+      .on(table.org_id, table.superseded_by_import)
+      .where(sql`superseded_by_import is not null`),
   ],
 )

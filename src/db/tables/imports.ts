@@ -1,6 +1,7 @@
 import {
   bigint,
   boolean,
+  date,
   foreignKey,
   index,
   integer,
@@ -11,7 +12,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
-import { instant, tenantKey } from './columns.ts'
+import { changeTracking, instant, tenantKey } from './columns.ts'
 import { portfolios } from './credit.ts'
 
 /** One rejected cell or row: `line` is where its record starts in the file, the header being line 1. */
@@ -25,6 +26,7 @@ export const importTerms = {
   status: ['running', 'completed', 'failed', 'cancelled', 'rolled_back'],
   mode: ['insert', 'upsert'],
   on_error: ['abort', 'skip'],
+  encoding: ['utf-8', 'utf-16le', 'utf-16be', 'latin1'],
 } as const
 
 export const imports = pgTable(
@@ -37,7 +39,13 @@ export const imports = pgTable(
     mode: text({ enum: importTerms.mode }).notNull(),
     on_error: text({ enum: importTerms.on_error }).notNull(),
     dry_run: boolean().notNull(),
+    /** The reporting date whose snapshots it writes, and the portfolio's before. */
+    as_of: date({ mode: 'string' }),
+    previous_as_of: date({ mode: 'string' }),
+    mapping_id: uuid(),
     mapping: jsonb().$type<Record<string, unknown>>(),
+    encoding: text({ enum: importTerms.encoding }),
+    delimiter: text(),
     file_name: text(),
     header: text().array(),
     bytes: bigint({ mode: 'number' }).notNull().default(0),
@@ -46,6 +54,7 @@ export const imports = pgTable(
     updated: integer().notNull().default(0),
     unchanged: integer().notNull().default(0),
     rejected: integer().notNull().default(0),
+    snapshots: integer().notNull().default(0),
     errors: jsonb().$type<ImportError[]>().notNull().default([]),
     failure: jsonb().$type<ImportFailure>(),
     sha256: text(),
@@ -54,7 +63,9 @@ export const imports = pgTable(
     request_hash: text().notNull(),
     created_by: uuid(),
     started_at: instant().notNull().defaultNow(),
+    cancel_requested_at: instant(),
     finished_at: instant(),
+    rolled_back_at: instant(),
   },
   (table) => [
     primaryKey({ columns: [table.org_id, table.id] }),
@@ -86,5 +97,22 @@ export const importRejects = pgTable(
       columns: [table.org_id, table.import_id],
       foreignColumns: [imports.org_id, imports.id],
     }).onDelete('cascade'),
+  ],
+)
+
+/** A saved way to read a file. */
+export const importMappings = pgTable(
+  'import_mappings',
+  {
+    ...tenantKey(),
+    name: text().notNull(),
+    target: text().notNull(),
+    mapping: jsonb().$type<Record<string, unknown>>().notNull(),
+    ...changeTracking(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.org_id, table.id] }),
+    uniqueIndex('import_mappings_name').on(table.org_id, table.name),
+    index('import_mappings_created').on(table.org_id, table.created_at, table.id),
   ],
 )
