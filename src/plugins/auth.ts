@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     auth: Auth | null
     authProblem: Problem | null
+    /** What the credential is worth by now, for requests that last: its access, or why it has none. */
+    reidentify(): Promise<Auth | Problem>
   }
   interface FastifyInstance {
     /** Signs the access token of a session. @param ttlS seconds until it expires, if not ACCESS_TOKEN_TTL */
@@ -86,15 +88,29 @@ export default fp(
       }
     }
 
-    function settle(request: FastifyRequest, reply: FastifyReply, claims: Claims | null, found: Auth | undefined) {
-      if (found === undefined || (claims !== null && (found.user_id !== claims.sub || found.org_id !== claims.org))) {
-        request.authProblem =
-          claims === null ? invalidKey() : new Problem('session_ended', 'This session has ended; sign in again.')
+    /** The claims are null for an API key. @throws Problem for what is no credential */
+    function credentialOf(authorization: string) {
+      const token = bearer(authorization)
+      const claims = token.startsWith(apiKeyPrefix) ? null : claimsOf(token)
+      const credential = claims === null ? keyCredential(token) : claims.sid
+      if (credential === undefined) throw invalidKey()
+      return { claims, credential }
+    }
+
+    function judge(claims: Claims | null, found: Auth | undefined): Auth | Problem {
+      if (found !== undefined && (claims === null || (found.user_id === claims.sub && found.org_id === claims.org)))
+        return found
+      return claims === null ? invalidKey() : new Problem('session_ended', 'This session has ended; sign in again.')
+    }
+
+    function settle(request: FastifyRequest, reply: FastifyReply, judged: Auth | Problem) {
+      if (judged instanceof Problem) {
+        request.authProblem = judged
         return
       }
-      request.auth = found
-      if (found.api_key_id !== null) access.usedKeys.add(found.api_key_id)
-      if (found.impersonator_id !== null) reply.header('x-impersonated-by', found.impersonator_id)
+      request.auth = judged
+      if (judged.api_key_id !== null) access.usedKeys.add(judged.api_key_id)
+      if (judged.impersonator_id !== null) reply.header('x-impersonated-by', judged.impersonator_id)
     }
 
     app.decorateRequest('auth', null)
@@ -102,20 +118,26 @@ export default fp(
     app.decorate('signAccessToken', ({ id, user_id, org_id }, ttlS = auth.accessTokenTtlS) =>
       signers.current!.sign({ sid: id, org: org_id, jti: uuidv7() }, { sub: user_id, expiresIn: ttlS }),
     )
+    app.decorateRequest('reidentify', async function reidentify(this: FastifyRequest) {
+      try {
+        const { claims, credential } = credentialOf(this.headers.authorization ?? '')
+        return judge(claims, access.peek(credential) ?? (await access.load(credential)))
+      } catch (error) {
+        if (error instanceof Problem) return error
+        throw error
+      }
+    })
     app.addHook('onRequest', (request, reply, done) => {
       const { authorization } = request.headers
       if (authorization === undefined) return done()
       try {
-        const token = bearer(authorization)
-        const claims = token.startsWith(apiKeyPrefix) ? null : claimsOf(token)
-        const credential = claims === null ? keyCredential(token) : claims.sid
-        if (credential === undefined) throw invalidKey()
+        const { claims, credential } = credentialOf(authorization)
         const known = access.peek(credential)
         if (known === undefined) {
-          access.load(credential).then((found) => done(void settle(request, reply, claims, found)), done)
+          access.load(credential).then((found) => done(void settle(request, reply, judge(claims, found))), done)
           return
         }
-        settle(request, reply, claims, known)
+        settle(request, reply, judge(claims, known))
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         request.authProblem = error

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../lib/errors.ts'
 import type { Auth } from './access-cache.ts'
@@ -9,6 +9,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** What each operation asks of its caller, by its id. */
     operations: Map<string, FastifyContextConfig>
+  }
+  interface FastifyRequest {
+    /** Asks the route's guard once more, for requests that last: why it would turn the caller away by now, if so. */
+    recheck(): Promise<Problem | undefined>
   }
   interface FastifyContextConfig {
     /** The permission a credential needs, or `signed_in` for whoever is signed in. */
@@ -45,12 +49,22 @@ export default fp(
       document(route)
       if (operationId !== undefined) app.operations.set(operationId, config)
       if (config.public) return
-      const guard = guardFor({ ...(config as Guard), reads: /^(GET|HEAD)$/.test(String(route.method)) })
+      const guard = guardFor({ ...(config as Guard), reads: reads(String(route.method)) })
       route.onRequest = [...[route.onRequest ?? []].flat(), guard]
+    })
+    app.decorateRequest('recheck', async function recheck(this: FastifyRequest) {
+      const { config } = this.routeOptions
+      if (config.public) return undefined
+      const found = await this.reidentify()
+      const judged = found instanceof Problem ? { auth: null, authProblem: found } : { auth: found, authProblem: null }
+      const { ip, params } = this
+      return refusalOf({ ...(config as unknown as Guard), reads: reads(this.method) }, { ...judged, ip, params })
     })
   },
   { name: 'authorize', dependencies: ['auth'] },
 )
+
+const reads = (method: string) => /^(GET|HEAD)$/.test(method)
 
 export type Guard = {
   permission: string

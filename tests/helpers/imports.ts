@@ -31,19 +31,24 @@ const fieldParts = (fields: Fields): Part[] =>
     value: typeof value === 'object' ? JSON.stringify(value) : String(value),
   }))
 
-const pathOf = (portfolioId: string) => `/portfolios/${portfolioId}/loans/import`
+const pathOf = (portfolioId: string, target = 'loans') => `/portfolios/${portfolioId}/${target}/import`
 
-/** Imports a file whole. */
-export const importCsv = (
-  client: Client,
-  portfolioId: string,
-  file: string | Buffer,
-  fields: Fields = {},
-  headers: Record<string, string> = {},
-): Promise<Answer> => {
-  const parts = [...fieldParts(fields), { name: 'file', value: file, fileName: 'tape.csv' }]
-  return client.send('POST', pathOf(portfolioId), multipart(parts), { ...multipartType, ...headers })
-}
+/** Imports a file whole into a target of this name. */
+export const importInto =
+  (target: string) =>
+  (
+    client: Client,
+    portfolioId: string,
+    file: string | Buffer,
+    fields: Fields = {},
+    headers: Record<string, string> = {},
+  ): Promise<Answer> => {
+    const parts = [...fieldParts(fields), { name: 'file', value: file, fileName: 'tape.csv' }]
+    return client.send('POST', pathOf(portfolioId, target), multipart(parts), { ...multipartType, ...headers })
+  }
+
+/** Imports a file of loans whole. */
+export const importCsv = importInto('loans')
 
 /** Sends parts as they are. */
 export const sendParts = (client: Client, portfolioId: string, parts: Part[]): Promise<Answer> =>
@@ -57,6 +62,12 @@ export const rowsOf = (count: number, first = 1): string =>
 
 /** A good file of so many rows. */
 export const tapeOf = (count: number): string => `${header}\n${rowsOf(count)}`
+
+/** Of a tape with a balance: number, status, balance and origination. */
+export const balanceHeader = `${header},balance`
+export const balanceRow = (number: number | string, balance: string, status = 'current', originatedOn = '2020-01-31') =>
+  `L-${number},ABC Hobbycraft,USD,${originatedOn},60000.00,${status},${balance}\n`
+export const balanceTape = (...rows: string[]): string => `${balanceHeader}\n${rows.join('')}`
 
 export const countLoans = async (client: Client, portfolioId: string): Promise<number> =>
   (await client.get(`/loans?portfolio_id=${portfolioId}&limit=1&total=exact`)).body.total
@@ -103,5 +114,6 @@ export async function beginUpload(
   const send = (bytes: string | Buffer) => new Promise<void>((done) => request.write(bytes, () => done()))
   const head = multipart([...fieldParts(fields), { name: 'file', value: text, fileName: 'tape.csv' }])
   await send(head.subarray(0, head.length - bodyEnd.length))
-  return { send, end: () => request.end(bodyEnd), finish: () => request.end(), cut: () => request.destroy(), answer }
+  const end = () => void (request.writableEnded || request.end(bodyEnd))
+  return { send, end, finish: () => request.end(), cut: () => request.destroy(), answer }
 }

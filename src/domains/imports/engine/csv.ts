@@ -16,6 +16,8 @@ const recordMax = 4_194_304
 export class CsvReader {
   /** Where the record that {@link next} returned begins; the first line of a file is 1. */
   line = 1
+  /** How many records there were. */
+  records = 0
   /** How many cells that record has; those past the limit are counted, not kept. */
   width = 0
   /** That record as it stood in the file. */
@@ -155,7 +157,9 @@ export class CsvReader {
     this.#cells = []
     this.#count = 0
     this.#recordAt = this.#cellAt
-    return this.raw === '' ? undefined : cells
+    if (this.raw === '') return undefined
+    this.records++
+    return cells
   }
 
   #refuseLong(end: number): void {
@@ -178,16 +182,7 @@ export function parseRecord(raw: string, delimiter: string): string[] {
   return reader.next() ?? []
 }
 
-const delimiters = [',', ';', '\t', '|']
-
-/** The delimiter that the first line has most of, outside quotes; a comma where it has none. */
-export function detectDelimiter(firstLine: string): string {
-  const unquoted = firstLine.replaceAll(/"[^"]*"/g, '')
-  const counts = delimiters.map((delimiter) => unquoted.split(delimiter).length)
-  return delimiters[counts.indexOf(Math.max(...counts))] as string
-}
-
-/** How long the first line that is not empty is in `text`, from its start; -1 when its end is not there yet. */
+/** Where the first line that is not empty ends in `text`; -1 when its end is not there yet. */
 export function endOfFirstLine(text: string): number {
   let quoted = false
   for (let at = text.search(/[^\r\n]/); at !== -1 && at < text.length; at++) {

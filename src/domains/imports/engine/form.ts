@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto'
 import { importTerms } from '../../../db/tables/imports.ts'
-import { invalidField, Problem } from '../../../lib/errors.ts'
-import type { ImportMapping } from '../imports/schemas.ts'
-import { checkMapping } from './mapping.ts'
+import { invalidField } from '../../../lib/errors.ts'
+import type { ImportMapping } from '../mappings/schemas.ts'
+import { checkMapping, invalidMapping } from './check-mapping.ts'
+import { compileDateFormat, isoFormat, type ReadDate } from './dates.ts'
 import type { Target } from './target.ts'
 import { type Encoding, encodings } from './text.ts'
+import type { Form } from './upload.ts'
 
 /** What a client can ask of an import. */
 export type Options = {
   id?: string
   mapping?: ImportMapping
+  /** The saved mapping that was asked for; `mapping` is then what it says by now. */
+  mapping_id?: string
+  /** The reporting date of the file, `YYYY-MM-DD`. */
+  as_of?: string
   mode: (typeof importTerms.mode)[number]
   on_error: (typeof importTerms.on_error)[number]
   dry_run: boolean
@@ -18,18 +24,35 @@ export type Options = {
   encoding?: Encoding
 }
 
-export const optionDefaults = { mode: 'insert', on_error: 'abort', dry_run: false, force: false } as const
+const defaults: Options = { mode: 'insert', on_error: 'abort', dry_run: false, force: false }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+/** The form of an import into a target. */
+export const importForm = (target: Target): Form<Options> => ({
+  defaults,
+  read: (name, value) => readField(name, value, target),
+})
 
-const refused = (name: string, code: string, message: string) => invalidField(`/body/${name}`, code, message)
+export const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-const oneOf =
+export const refused = (name: string, code: string, message: string) => invalidField(`/body/${name}`, code, message)
+
+export const oneOf =
   <const T extends readonly string[]>(words: T) =>
   (text: string, name: string): T[number] => {
     if (!words.includes(text)) throw refused(name, 'enum', `must be one of ${words.join(', ')}`)
     return text
   }
+
+/** @returns what is wrong with a text field that the form does not have */
+export const unknownField = (name: string) =>
+  name === 'file'
+    ? refused(name, 'file', 'must be a file part: it has a filename')
+    : refused(name.slice(0, 100), 'unknown_field', 'is not a known field')
+
+export function asText(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw refused(name.slice(0, 100), 'type', 'must be text')
+  return value
+}
 
 const truth = (text: string, name: string) => oneOf(['true', 'false'])(text, name) === 'true'
 
@@ -38,7 +61,16 @@ function readId(text: string): string {
   return text
 }
 
-function readDelimiter(text: string): string {
+const isoDate = compileDateFormat(isoFormat) as ReadDate
+
+function readAsOf(text: string, { name, snapshots }: Target): string {
+  if (!snapshots) throw refused('as_of', 'unknown_field', `is not for ${name}, whose rows have dates of their own`)
+  const date = isoDate(text)
+  if (date === undefined) throw refused('as_of', 'date', `must be a date written ${isoFormat}`)
+  return date
+}
+
+export function readDelimiter(text: string): string {
   const delimiter = text === 'tab' ? '\t' : text
   const code = delimiter.charCodeAt(0)
   if (delimiter.length !== 1 || code < 9 || code > 126 || '"\r\n'.includes(delimiter))
@@ -46,60 +78,49 @@ function readDelimiter(text: string): string {
   return delimiter
 }
 
-/** As JSON writes what Postgres cannot store: NUL, and half of a surrogate pair. */
-const unstorable = /(?<!\\)\\u(0000|d[89a-f][0-9a-f]{2})/
-
 /** @throws Problem `invalid_mapping` */
-function readMapping(text: unknown, target: Target): ImportMapping {
+function readMapping(sent: unknown, target: Target): Partial<Options> {
+  if (typeof sent === 'string' && uuid.test(sent)) return { mapping_id: sent }
   try {
-    const mapping: unknown = typeof text === 'string' ? JSON.parse(text) : text
-    if (unstorable.test(JSON.stringify(mapping)))
-      throw new Problem('invalid_mapping', '/body/mapping holds a character that cannot be stored.', {
-        errors: [
-          { pointer: '/body/mapping', code: 'invalid_character', message: 'holds a character that cannot be stored' },
-        ],
-      })
-    return checkMapping(mapping, target)
+    return { mapping: checkMapping(typeof sent === 'string' ? JSON.parse(sent) : sent, target) }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    throw new Problem('invalid_mapping', '/body/mapping is not valid JSON.', {
-      errors: [{ pointer: '/body/mapping', code: 'json', message: 'is not valid JSON' }],
-    })
+    throw invalidMapping([['', 'json', 'is neither valid JSON nor the id of a saved mapping']])
+  }
+}
+
+function readField(name: string, value: unknown, target: Target): Partial<Options> {
+  if (name === 'mapping') return readMapping(value, target)
+  const text = asText(name, value)
+  switch (name) {
+    case 'id':
+      return { id: readId(text) }
+    case 'as_of':
+      return { as_of: readAsOf(text, target) }
+    case 'mode':
+      return { mode: oneOf(importTerms.mode)(text, name) }
+    case 'on_error':
+      return { on_error: oneOf(importTerms.on_error)(text, name) }
+    case 'dry_run':
+      return { dry_run: truth(text, name) }
+    case 'force':
+      return { force: truth(text, name) }
+    case 'delimiter':
+      return { delimiter: readDelimiter(text) }
+    case 'encoding':
+      return { encoding: oneOf(encodings)(text, name) }
+    default:
+      throw unknownField(name)
   }
 }
 
 /**
- * One text field of the form as an option.
- * @param value text, or what the parser made of a part that said it is JSON
- * @throws Problem that names the field
+ * Stands for everything that was asked besides the file, so that a repeated request can be told from another. A saved
+ * mapping is asked for by its id, whatever has become of it since.
  */
-export function readField(name: string, value: unknown, target: Target): Partial<Options> {
-  if (name === 'mapping') return { mapping: readMapping(value, target) }
-  if (typeof value !== 'string') throw refused(name.slice(0, 100), 'type', 'must be text')
-  switch (name) {
-    case 'id':
-      return { id: readId(value) }
-    case 'mode':
-      return { mode: oneOf(importTerms.mode)(value, name) }
-    case 'on_error':
-      return { on_error: oneOf(importTerms.on_error)(value, name) }
-    case 'dry_run':
-      return { dry_run: truth(value, name) }
-    case 'force':
-      return { force: truth(value, name) }
-    case 'delimiter':
-      return { delimiter: readDelimiter(value) }
-    case 'encoding':
-      return { encoding: oneOf(encodings)(value, name) }
-    case 'file':
-      throw refused(name, 'file', 'must be a file part: it has a filename')
-    default:
-      throw refused(name.slice(0, 100), 'unknown_field', 'is not a known field')
-  }
-}
-
-/** Stands for everything that was asked besides the file, so that a repeated request can be told from another. */
-export const hashOptions = (target: string, parentId: string, options: Options): string =>
-  createHash('sha256')
-    .update(JSON.stringify([target, parentId, Object.entries(options).sort()]))
+export function hashOptions(target: string, parentId: string, { mapping, ...options }: Options): string {
+  const asked = options.mapping_id === undefined ? { ...options, mapping } : options
+  return createHash('sha256')
+    .update(JSON.stringify([target, parentId, Object.entries(asked).sort()]))
     .digest('hex')
+}

@@ -2,14 +2,25 @@ import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { TransactionSql } from '../../../db/client.ts'
 import { Problem } from '../../../lib/errors.ts'
-import { CsvReader, detectDelimiter, endOfFirstLine } from './csv.ts'
+import { asksForDates, settleDates } from './auto-dates.ts'
+import { CsvReader } from './csv.ts'
+import { inflated } from './gzip.ts'
+import { Head, headMax, readSample } from './head.ts'
 import { columnsMax, readHeader } from './header.ts'
 import type { Job } from './job.ts'
 import { RowLoader } from './row-loader.ts'
-import { createDecoder } from './text.ts'
+import { Decoder } from './text.ts'
 
-/** How long the first line may be, in characters. */
-const firstLineMax = 1_048_576
+/**
+ * How long rows are read in one go; then other requests have their turn. A read takes some four turns, so what it waits is
+ * a multiple of this. The clock is looked at after so many rows.
+ */
+const stretchMs = 0.5
+const stretchRows = 16
+
+/** A turn of the loop that took longer had something to do, so there may be more; so many turns are given at most. */
+const idleMs = 0.1
+const turnsMax = 4
 
 /**
  * Reads the file to its end and loads its rows in the transaction of `sql`. Every row is tried, also after one was
@@ -18,25 +29,37 @@ const firstLineMax = 1_048_576
  */
 export async function loadFile(sql: TransactionSql, file: AsyncIterable<Buffer>, job: Job): Promise<void> {
   const text = textOf(file, job)
-  const head = await readHead(text)
-  const delimiter = job.options.delimiter ?? detectDelimiter(head.slice(0, endOfFirstLine(head)) || head)
+  const head = new Head(text)
+  const delimiter = job.options.delimiter ?? (await head.delimiter())
+  job.progress.delimiter = delimiter
+  await settleMapping(head, delimiter, job)
   const reader = new CsvReader(delimiter, columnsMax + 1)
   let rows: RowLoader | undefined
+  let stretchStart = performance.now()
+  const giveWay = async () => {
+    for (let turn = 0, busyMs = 1; turn < turnsMax && busyMs > idleMs; turn++) {
+      const start = performance.now()
+      await setImmediate()
+      stretchStart = performance.now()
+      busyMs = stretchStart - start
+    }
+  }
   const readRecords = async () => {
     for (let cells = reader.next(); cells !== undefined; cells = reader.next()) {
       if (rows === undefined) rows = new RowLoader(sql, readHeader(cells, reader.width), delimiter, job)
       else rows.add(cells, reader)
       if (rows.full) await rows.flush()
+      if (reader.records % stretchRows === 0 && performance.now() - stretchStart > stretchMs) await giveWay()
     }
   }
   try {
-    reader.push(head)
+    reader.push(head.text)
     await readRecords()
     for await (const piece of text) {
       reader.push(piece)
       await readRecords()
-      // A fast client's next piece is there already: other requests have their turn before it.
-      await setImmediate()
+      // A fast client's next piece is there already.
+      await giveWay()
     }
     reader.end()
     await readRecords()
@@ -47,28 +70,36 @@ export async function loadFile(sql: TransactionSql, file: AsyncIterable<Buffer>,
   }
 }
 
-/** The text of the file, which is counted and hashed in passing. */
-async function* textOf(file: AsyncIterable<Buffer>, { options, progress }: Job): AsyncGenerator<string> {
+/** The text of the file. */
+async function* textOf(file: AsyncIterable<Buffer>, job: Job): AsyncGenerator<string> {
+  const { options, progress } = job
+  const decoder = new Decoder(options.encoding)
+  const decode = (bytes: Uint8Array, last: boolean) => {
+    const text = decoder.decode(bytes, last)
+    progress.encoding = decoder.encoding
+    return text
+  }
+  for await (const bytes of inflated(hashed(file, job), job.fileName, job)) yield decode(bytes, false)
+  yield decode(new Uint8Array(), true)
+}
+
+/** The file as it was sent, which is counted and hashed in passing. */
+async function* hashed(file: AsyncIterable<Buffer>, { progress }: Job): AsyncGenerator<Buffer> {
   const hash = createHash('sha256')
-  const decode = createDecoder(options.encoding)
   for await (const bytes of file) {
     hash.update(bytes)
     progress.bytes += bytes.length
-    yield decode(bytes, false)
+    yield bytes
   }
-  yield decode(new Uint8Array(), true)
   progress.sha256 = hash.digest('hex')
 }
 
-/** The file as far as its first line goes, which tells the delimiter. */
-async function readHead(text: AsyncGenerator<string>): Promise<string> {
-  let head = ''
-  while (endOfFirstLine(head) === -1) {
-    if (head.length > firstLineMax)
-      throw new Problem('csv_header_invalid', `The header line exceeds ${firstLineMax} characters.`)
-    const { value, done } = await text.next()
-    if (done) break
-    head += value
-  }
-  return head
+/** The mapping as it is used: where it leaves the form of dates to the file, the head of the file tells it. */
+async function settleMapping(head: Head, delimiter: string, { options, progress, target }: Job): Promise<void> {
+  const { mapping } = options
+  progress.mapping = mapping ?? null
+  if (mapping === undefined || !asksForDates(mapping, target)) return
+  await head.fill(headMax)
+  const sample = readSample(head.text.slice(0, headMax), delimiter, head.ended && head.text.length <= headMax)
+  progress.mapping = settleDates(mapping, sample, target)
 }

@@ -1,9 +1,7 @@
-import type { TSchema } from '@sinclair/typebox'
-import { type FieldError, Problem } from '../../../lib/errors.ts'
-import { strictAjv } from '../../../lib/validator.ts'
-import { type FieldMapping, ImportMapping } from '../imports/schemas.ts'
-import { compileDateFormat, isoFormat } from './dates.ts'
+import { Problem } from '../../../lib/errors.ts'
+import type { FieldMapping, ImportMapping } from '../mappings/schemas.ts'
 import { errorsColumn, type Header } from './header.ts'
+import type { NumberFormat } from './numbers.ts'
 import { converterOf, type Target, type Value } from './target.ts'
 
 /** Where the value of one field comes from. */
@@ -13,6 +11,8 @@ export type Source = {
   column: string | null
   /** Its place in a record; -1 for a constant. */
   at: number
+  /** The column that stands in where this one's cell is empty. */
+  spare: { column: string; at: number } | undefined
   constant: Value
   /** What an empty cell stands for. */
   fallback: Value
@@ -30,104 +30,50 @@ export type Plan = {
   attributes: { name: string; at: number }[]
 }
 
-const attributesMax = 64
-const attributeNameMax = 100
-
-const isMapping = strictAjv().compile<ImportMapping>(ImportMapping)
+export const attributesMax = 64
+export const attributeNameMax = 100
 
 /**
- * The mapping a client sent, checked as far as that needs no file.
- * @throws Problem `invalid_mapping` with pointers
- */
-export function checkMapping(mapping: unknown, target: Target): ImportMapping {
-  if (!isMapping(mapping))
-    throw invalid(
-      (isMapping.errors ?? []).map(({ instancePath, keyword, message = '', params }) => ({
-        pointer: pointer(`${instancePath}${'additionalProperty' in params ? `/${params.additionalProperty}` : ''}`),
-        code: keyword === 'additionalProperties' ? 'unknown_field' : keyword,
-        message: keyword === 'additionalProperties' ? 'is not a known member' : message,
-      })),
-    )
-  const errors: FieldError[] = []
-  if (mapping.rest === 'attributes' && !target.hasAttributes)
-    errors.push({ pointer: pointer('/rest'), code: 'value', message: `${target.name} have no attributes` })
-  if (mapping.date_format !== undefined && !compileDateFormat(mapping.date_format))
-    errors.push({ pointer: pointer('/date_format'), ...badFormat })
-  for (const [field, source] of Object.entries(mapping.fields))
-    for (const [member, code, message] of faults(field, source, target))
-      errors.push({ pointer: pointer(`/fields/${field}${member}`), code, message })
-  for (const field of target.required)
-    if (!Object.hasOwn(mapping.fields, field))
-      errors.push({ pointer: pointer(`/fields/${field}`), code: 'required', message: 'is required and not mapped' })
-  if (errors.length > 0) throw invalid(errors)
-  return mapping
-}
-
-const pointer = (path: string) => `/body/mapping${path}`
-const badFormat = { code: 'date_format', message: 'is no date format: use YYYY or YY, MMM, MM or M, DD or D' }
-
-type Fault = [member: string, code: string, message: string]
-
-function faults(field: string, source: FieldMapping, target: Target): Fault[] {
-  const schema = target.fields.get(field)
-  if (!schema) return [['', 'unknown_field', `is no field of ${target.name}`]]
-  const found: Fault[] = []
-  if ((source.column === undefined) === (source.constant === undefined))
-    found.push(['', 'source', 'must have either a column or a constant'])
-  if (source.date_format !== undefined && !compileDateFormat(source.date_format))
-    found.push(['/date_format', badFormat.code, badFormat.message])
-  const written: [string, string | null | undefined][] = [
-    ['/constant', source.constant],
-    ['/default', source.default],
-    ...Object.entries(source.values ?? {}).map(([cell, value]): [string, string | null] => [`/values/${cell}`, value]),
-  ]
-  for (const [member, text] of written)
-    if (text != null && !target.accepts(field, converterOf(schema, isoFormat).read?.(text) ?? text))
-      found.push([member, 'value', `is no valid ${field}`])
-  return found
-}
-
-const invalid = (errors: FieldError[]) =>
-  new Problem(
-    'invalid_mapping',
-    errors
-      .map((error) => `${error.pointer} ${error.message}`)
-      .slice(0, 5)
-      .join('; '),
-    {
-      errors: errors.slice(0, 100),
-    },
-  )
-
-/**
- * Ties a mapping to the header of a file. Without a mapping each column is the field of its name, whatever its case,
- * and a column that is no field goes into the attributes.
+ * Ties a mapping to the header of a file.
  * @throws Problem `mapping_column_missing`, or `csv_header_invalid` when too much would become attributes
  */
-export function bindMapping(mapping: ImportMapping | undefined, { names }: Header, target: Target): Plan {
-  const { fields, date_format = isoFormat, rest = 'ignore' } = mapping ?? identityOf(names, target)
-  const missing = Object.values(fields).flatMap(({ column }) =>
-    column === undefined || names.includes(column.trim()) ? [] : [column.trim()],
+export function bindMapping(mapping: ImportMapping, { names }: Header, target: Target): Plan {
+  const { fields, rest = 'ignore', ignore = [] } = mapping
+  const read = Object.values(fields).flatMap(({ column, fallback_column }) => [column ?? [], fallback_column ?? []])
+  const missing = new Set(
+    read
+      .flat()
+      .map(trimmed)
+      .filter((name) => !names.includes(name)),
   )
-  if (missing.length > 0)
+  if (missing.size > 0)
     throw new Problem(
       'mapping_column_missing',
-      `The file has no column ${missing.map((name) => `"${name}"`).join(', ')}.`,
+      `The file has no column ${[...missing].map((name) => `"${name}"`).join(', ')}.`,
     )
-  const sources = Object.entries(fields).map(([field, source]) => bindField(field, source, names, target, date_format))
-  const used = new Set(sources.map(({ at }) => at))
+  const sources = Object.entries(fields).map(([field, source]) => bindField(field, source, names, target, mapping))
+  // A column that only stands in for another is no field's own, and is kept.
+  const taken = new Set(sources.map(({ at }) => at))
+  const left = new Set([errorsColumn, ...ignore.map(trimmed)])
   const attributes = names.flatMap((name, at) =>
-    rest === 'ignore' || used.has(at) || name === errorsColumn ? [] : [{ name, at }],
+    rest === 'ignore' || taken.has(at) || left.has(name) ? [] : [{ name, at }],
   )
   if (attributes.length > attributesMax || attributes.some(({ name }) => name.length > attributeNameMax))
     throw new Problem(
       'csv_header_invalid',
-      `${attributes.length} columns would become attributes; at most ${attributesMax} can, with names of at most ${attributeNameMax} characters. Map them, or ignore the rest.`,
+      `${attributes.length} columns would become attributes; at most ${attributesMax} can, with names of at most ${attributeNameMax} characters. Map them, or ignore them.`,
     )
   return { sources, attributes }
 }
 
-function identityOf(names: string[], target: Target): Omit<ImportMapping, 'name'> {
+const trimmed = (name: string) => name.trim()
+
+/**
+ * The mapping of a file that came without one: each column is the field of its name, whatever its case, and a column
+ * that is no field goes into the attributes.
+ * @throws Problem `mapping_column_missing` or `csv_header_invalid`
+ */
+export function mappingByName({ names }: Header, target: Target): ImportMapping {
   const columns = new Map<string, string>()
   for (const name of names) {
     const field = name.toLowerCase()
@@ -148,20 +94,42 @@ function identityOf(names: string[], target: Target): Omit<ImportMapping, 'name'
   return { fields: Object.fromEntries(fields), rest: target.hasAttributes ? 'attributes' : 'ignore' }
 }
 
-function bindField(field: string, source: FieldMapping, names: string[], target: Target, dateFormat: string): Source {
-  const schema = target.fields.get(field) as TSchema
-  const canonical = converterOf(schema, isoFormat)
+/** How a field's numbers are written: as it says itself, else as the mapping says for all; undefined where neither does. */
+export function numberFormatOf(mapping: ImportMapping, source: FieldMapping): NumberFormat | undefined {
+  const told = Object.entries({
+    decimal: source.decimal ?? mapping.decimal,
+    thousands: source.thousands ?? mapping.thousands,
+    currency_signs: source.currency_signs ?? mapping.currency_signs,
+    parentheses: source.parentheses ?? mapping.parentheses,
+    percent: source.percent,
+  }).filter(([, value]) => value !== undefined)
+  return told.length > 0 ? Object.fromEntries(told) : undefined
+}
+
+function bindField(
+  field: string,
+  source: FieldMapping,
+  names: string[],
+  target: Target,
+  mapping: ImportMapping,
+): Source {
+  const kind = target.kinds.get(field) ?? 'text'
+  const canonical = converterOf(kind)
   const written = (text: string | null | undefined): Value =>
     text == null ? undefined : canonical.read ? canonical.read(text) : text
   const column = source.column?.trim()
+  const spare = source.fallback_column?.trim()
   const values = Object.entries(source.values ?? {}).map(([cell, value]) => [cell, written(value)] as const)
+  const number = numberFormatOf(mapping, source)
+  const date_format = source.date_format ?? mapping.date_format
   return {
     field,
     column: column ?? null,
     at: column === undefined ? -1 : names.indexOf(column),
+    spare: spare === undefined ? undefined : { column: spare, at: names.indexOf(spare) },
     constant: written(source.constant),
     fallback: written(source.default),
     values: values.length > 0 ? new Map(values) : undefined,
-    ...converterOf(schema, source.date_format ?? dateFormat),
+    ...converterOf(kind, { ...(date_format !== undefined && { date_format }), ...(number && { number }) }),
   }
 }

@@ -6,8 +6,9 @@ import { printable } from './text.ts'
 export type Reject = { line: number; cells: string[]; errors: string }
 
 const reportedMax = 100
-const batchRows = 1_000
-const batchSize = 1_048_576
+/** Small enough to be written as JSON in one go beside other requests. */
+const batchRows = 400
+const batchSize = 262_144
 
 /** Counts rejected rows, keeps the first errors for the report, and saves every row in batches. */
 export class RejectLog {

@@ -3,10 +3,10 @@ import { Chunk, createRowWriter } from './chunk.ts'
 import { type CsvReader, parseRecord } from './csv.ts'
 import { cleanCell, errorsColumn, type Header } from './header.ts'
 import type { Job } from './job.ts'
-import { bindMapping, type Source } from './mapping.ts'
-import { createStore, type Loaded, type Store } from './queries.ts'
+import { bindMapping, mappingByName, type Source } from './mapping.ts'
 import { RejectLog } from './rejects.ts'
 import { type CellError, createRowReader, type ReadRow, type Row } from './rows.ts'
+import { createStore, type Loaded, type Store } from './store.ts'
 import { printable } from './text.ts'
 
 /**
@@ -17,7 +17,7 @@ export class RowLoader {
   readonly #job: Job
   readonly #delimiter: string
   readonly #width: number
-  readonly #key: Source
+  readonly #sources: Source[]
   /** Where an earlier rejects file told its errors; -1 without. */
   readonly #errorsAt: number
   readonly #readRow: ReadRow
@@ -30,19 +30,26 @@ export class RowLoader {
 
   /** @throws Problem when the mapping does not fit the header */
   constructor(sql: TransactionSql, header: Header, delimiter: string, job: Job) {
-    const { target, options, progress } = job
-    const plan = bindMapping(options.mapping, header, target)
+    const { target, options, progress, opened, asOf, pace } = job
+    const constants = opened.constants ?? {}
+    const mapping = progress.mapping ?? mappingByName(header, target)
+    const plan = bindMapping(mapping, header, target)
+    progress.mapping = mapping
     const mapped = plan.sources.map(({ field }) => field)
     const derived = target.derived.filter((field) => !mapped.includes(field))
     const columns = [...mapped, ...derived, ...(plan.attributes.length > 0 ? ['attributes'] : [])]
     this.#job = job
     this.#delimiter = delimiter
     this.#width = header.cells.length
-    this.#key = plan.sources.find(({ field }) => field === target.key) as Source
+    this.#sources = plan.sources
     this.#errorsAt = header.names.indexOf(errorsColumn)
-    this.#readRow = createRowReader(plan, target)
-    this.#writeRow = createRowWriter([job.org_id, job.parent_id, job.import_id], columns)
-    this.#store = createStore(sql, { mode: options.mode, target, columns, derived })
+    this.#readRow = createRowReader(plan, target, opened.judge)
+    this.#writeRow = createRowWriter([job.org_id, job.parent_id, job.import_id, ...Object.values(constants)], columns)
+    this.#store = createStore(sql, {
+      ...{ target, columns, derived, asOf, pace, mode: options.mode },
+      importId: job.import_id,
+      constants: Object.keys(constants),
+    })
     this.#rejects = new RejectLog(job.saveRejects)
     progress.errors = this.#rejects.errors
     progress.header = this.#withoutErrors(header.cells)
@@ -96,14 +103,27 @@ export class RowLoader {
   }
 
   async #account(chunk: Chunk, loaded: Promise<Loaded>): Promise<void> {
-    const { progress } = this.#job
-    const { inserted, updated, duplicates } = await loaded
+    const { progress, target } = this.#job
+    const { inserted, updated, snapshots, duplicates, unknown } = await loaded
     progress.inserted += inserted
     progress.updated += updated
-    progress.unchanged += chunk.rows - inserted - updated - duplicates.length
-    for (const { line, raw } of chunk.origins(duplicates)) {
+    progress.snapshots += snapshots
+    progress.unchanged += chunk.rows - inserted - updated - duplicates.length - unknown.length
+    await this.#refuse(chunk, duplicates, this.#source(target.key[0]), duplicate)
+    if (target.reference)
+      await this.#refuse(chunk, unknown, this.#source(target.reference.field), missing(target.reference))
+  }
+
+  #source(field: string | undefined): Source {
+    return this.#sources.find((source) => source.field === field) as Source
+  }
+
+  /** Rejects rows that only the table could judge. */
+  async #refuse(chunk: Chunk, numbers: number[], source: Source, fault: Fault): Promise<void> {
+    for (const { line, raw } of chunk.origins(numbers)) {
       const cells = parseRecord(raw, this.#delimiter)
-      this.#reject(line, cells, [duplicate(this.#key, cells)])
+      const value = source.at === -1 ? String(source.constant) : cleanCell(cells[source.at] ?? '').slice(0, 200)
+      this.#reject(line, cells, [{ column: source.column, value, ...fault }])
       if (this.#rejects.full) await this.#rejects.flush()
     }
   }
@@ -118,12 +138,10 @@ export class RowLoader {
   }
 }
 
-const duplicate = ({ column, at }: Source, cells: string[]): CellError => ({
-  column,
-  code: 'duplicate',
-  value: cleanCell(cells[at] ?? '').slice(0, 200),
-  message: 'is there already, in the table or earlier in the file',
-})
+type Fault = Pick<CellError, 'code' | 'message'>
+
+const duplicate: Fault = { code: 'duplicate', message: 'is there already, in the table or earlier in the file' }
+const missing = ({ code }: { code: string }): Fault => ({ code, message: 'is not there' })
 
 function ragged(cells: string[], width: number, expected: number): CellError {
   const excess = printable(cells.slice(expected, expected + 10).join(', '), 200)

@@ -1,4 +1,5 @@
 import type { ErrorObject } from 'ajv'
+import type { OpenTarget, RowFault } from '../../../db/import-target.ts'
 import { cleanCell } from './header.ts'
 import type { Plan, Source } from './mapping.ts'
 import type { Target, Value } from './target.ts'
@@ -16,8 +17,10 @@ export type ReadRow = (
   suspect: boolean,
 ) => { row: Row; errors?: undefined } | { row?: undefined; errors: CellError[] }
 
-export function createRowReader({ sources, attributes }: Plan, target: Target): ReadRow {
+/** @param judge of rows that the schema accepts */
+export function createRowReader({ sources, attributes }: Plan, target: Target, judge?: OpenTarget['judge']): ReadRow {
   const { validate, derive, derived } = target
+  const read = [...sources, ...sources.flatMap(({ spare }) => spare ?? []), ...attributes]
 
   const attributesOf = (cells: string[]) => {
     const found: Record<string, string> = Object.create(null)
@@ -38,6 +41,11 @@ export function createRowReader({ sources, attributes }: Plan, target: Target): 
     return [...byColumn.values()]
   }
 
+  const faulty = ({ field, code, message }: RowFault, cells: string[]): CellError => {
+    const source = sources.find((one) => one.field === field)
+    return { ...(source ? whereOf(source, cells) : { column: null, value: null }), code, message }
+  }
+
   return (cells, suspect) => {
     const row: Row = {}
     let errors: CellError[] | undefined
@@ -47,20 +55,23 @@ export function createRowReader({ sources, attributes }: Plan, target: Target): 
       row[source.field] = value === unreadable ? undefined : value
     }
     if (attributes.length > 0) row.attributes = attributesOf(cells)
-    if (suspect) errors = [...unstorable([...sources, ...attributes], cells), ...(errors ?? [])]
+    if (suspect) errors = [...unstorable(read, cells), ...(errors ?? [])]
     if (!validate(row)) errors = withRefusals(errors ?? [], validate.errors ?? [], cells)
     if (errors !== undefined && errors.length > 0) return { errors }
     for (const field of derived) row[field] ??= undefined
     derive(row)
-    return { row }
+    const fault = judge?.(row)
+    return fault === undefined ? { row } : { errors: [faulty(fault, cells)] }
   }
 }
 
 const unreadable = Symbol('unreadable')
 
-function readCell({ at, constant, fallback, values, read }: Source, cells: string[]): Value | typeof unreadable {
+function readCell(source: Source, cells: string[]): Value | typeof unreadable {
+  const { at, spare, constant, fallback, values, read } = source
   if (at === -1) return constant
-  const text = cleanCell(cells[at] as string)
+  let text = cleanCell(cells[at] as string)
+  if (text === '' && spare !== undefined) text = cleanCell(cells[spare.at] as string)
   if (text === '') return fallback
   if (values?.has(text)) return values.get(text)
   if (read === undefined) return text
@@ -68,10 +79,13 @@ function readCell({ at, constant, fallback, values, read }: Source, cells: strin
   return value === undefined ? unreadable : value
 }
 
-const whereOf = ({ column, at, constant }: Pick<Source, 'column' | 'at' | 'constant'>, cells: string[]) => ({
-  column,
-  value: at === -1 ? String(constant) : excerpt(cells[at] as string),
-})
+/** The cell that the value came from; the field's own column where that and its spare are empty. */
+function whereOf({ column, at, spare, constant }: Source, cells: string[]) {
+  if (at === -1) return { column, value: String(constant) }
+  const own = excerpt(cells[at] as string)
+  const other = own === null && spare !== undefined ? excerpt(cells[spare.at] as string) : null
+  return other === null ? { column, value: own } : { column: spare?.column ?? column, value: other }
+}
 
 const excerptMax = 200
 const excerpt = (cell: string): string | null => printable(cleanCell(cell), excerptMax) || null
@@ -95,9 +109,15 @@ function describe(error: ErrorObject, cells: string[], sources: Source[], target
     keyword === 'required' ? [String(params.missingProperty)] : instancePath.slice(1).split('/').map(unescapePointer)
   const source = sources.find((one) => one.field === field)
   const where = source ? whereOf(source, cells) : { column: attribute ?? null, value: null }
+  if (keyword === 'pattern' && field !== undefined && isNegative(where.value, field, target))
+    return { ...where, code: 'negative', message: 'must not be negative' }
   const code = keyword.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
   return { ...where, code, message: messageOf(error, target.fields.get(field ?? '')?.description) }
 }
+
+/** Whether only its sign keeps the value from being one of the field. */
+const isNegative = (value: string | null, field: string, target: Target) =>
+  value !== null && /^-[0-9]/.test(value) && target.accepts(field, value.slice(1))
 
 const unescapePointer = (text: string) => text.replaceAll('~1', '/').replaceAll('~0', '~')
 

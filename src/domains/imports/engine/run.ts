@@ -6,25 +6,30 @@ import type { ImportFailure } from '../../../db/tables/imports.ts'
 import { Problem } from '../../../lib/errors.ts'
 import type { Pools } from '../../../plugins/database.ts'
 import {
+  advanceAsOf,
   createImport,
   deleteRejects,
+  failImport,
   findByKey,
   findSameFile,
   finishImport,
   holdParent,
   type ImportRow,
   lockPortfolio,
+  readAsOf,
   saveProgress,
   saveRejects,
 } from '../imports/queries.ts'
 import { failureOf, failureProblem } from '../imports/rules.ts'
-import { hashOptions } from './form.ts'
+import { hashOptions, type Options } from './form.ts'
 import { type Job, noProgress, type Progress } from './job.ts'
 import { loadFile } from './load.ts'
+import { Pace } from './pace.ts'
 import type { Target } from './target.ts'
 import type { Upload } from './upload.ts'
 
-const progressEveryMs = 1_000
+/** How often progress is saved, and a wish to cancel is looked for. */
+const progressEveryMs = 500
 
 export type ImportRequest = {
   pools: Pools
@@ -33,7 +38,7 @@ export type ImportRequest = {
   target: Target
   parentId: string
   idempotencyKey: string | undefined
-  upload: Upload
+  upload: Upload<Options>
 }
 
 /**
@@ -49,7 +54,7 @@ export async function runImport(request: ImportRequest): Promise<ImportRow> {
 }
 
 /** The upload is read to its end, because only the whole tells whether it is the same. */
-async function repeated(first: ImportRow, requestHash: string, { file }: Upload): Promise<ImportRow> {
+async function repeated(first: ImportRow, requestHash: string, { file }: Upload<Options>): Promise<ImportRow> {
   if (first.status === 'running')
     throw new Problem('idempotency_in_progress', 'The import with this Idempotency-Key is still running.')
   const hash = createHash('sha256')
@@ -61,7 +66,7 @@ async function repeated(first: ImportRow, requestHash: string, { file }: Upload)
 
 /** Rows, final state and audit commit together; or the rows are undone, and the state says why. */
 async function runNew(request: ImportRequest, requestHash: string): Promise<ImportRow> {
-  const { pools, scope, target, parentId } = request
+  const { pools, scope, target, parentId, upload } = request
   const progress = noProgress()
   const begun: { row?: ImportRow } = {}
   try {
@@ -70,8 +75,10 @@ async function runNew(request: ImportRequest, requestHash: string): Promise<Impo
         const inside = { ...scope, db }
         await holdParent(inside, target, parentId)
         await lockPortfolio(inside, parentId)
-        begun.row = await createImport(scope, newImport(request, requestHash))
-        return load(sql, inside, begun.row, request, progress)
+        const opened = (await target.open?.(inside, parentId, upload.options)) ?? {}
+        const previous = await readAsOf(inside, parentId)
+        begun.row = await createImport(scope, newImport(request, requestHash, previous))
+        return load(sql, inside, begun.row, request, { progress, opened })
       })
       .then(({ ended, error }) => {
         if (ended.failure) throw failureProblem(ended, error)
@@ -81,19 +88,25 @@ async function runNew(request: ImportRequest, requestHash: string): Promise<Impo
     if (begun.row === undefined || error instanceof Problem) throw error
     // The transaction is gone and the lock with it: what is left is to say so, if the database can be reached.
     const failure = failureOf(error, isUnavailable(error))
-    await finishImport(scope, begun.row.id, failure, progress).catch(() => undefined)
+    await failImport(scope, begun.row.id, failure, progress).catch(() => undefined)
     throw failureProblem({ ...begun.row, failure }, error)
   }
 }
 
-const newImport = ({ target, parentId, idempotencyKey, upload }: ImportRequest, requestHash: string) => {
-  const { id, mapping, mode, on_error, dry_run } = upload.options
+const newImport = (
+  { target, parentId, idempotencyKey, upload }: ImportRequest,
+  requestHash: string,
+  previousAsOf: string | null,
+) => {
+  const { id, mapping, mapping_id, mode, on_error, dry_run, as_of } = upload.options
   return {
     ...{ mode, on_error, dry_run },
+    ...(as_of !== undefined && { as_of, previous_as_of: previousAsOf }),
     ...(id !== undefined && { id }),
     portfolio_id: parentId,
     target: target.name,
     mapping: mapping ?? null,
+    mapping_id: mapping_id ?? null,
     file_name: upload.fileName,
     idempotency_key: idempotencyKey ?? null,
     request_hash: requestHash,
@@ -103,39 +116,58 @@ const newImport = ({ target, parentId, idempotencyKey, upload }: ImportRequest, 
 async function load(
   sql: TransactionSql,
   inside: TenantScope,
-  { id, org_id, ...row }: ImportRow,
+  row: ImportRow,
   { scope, target, parentId, upload }: ImportRequest,
-  progress: Progress,
+  { progress, opened }: Pick<Job, 'progress' | 'opened'>,
 ): Promise<{ ended: ImportRow; error?: unknown }> {
-  const { options, file } = upload
+  const { id, org_id, as_of: date, previous_as_of } = row
+  const { options, file, fileName, bytesMax } = upload
   const job: Job = {
-    ...{ target, options, org_id, progress },
+    ...{ target, opened, options, org_id, progress, fileName, bytesMax },
+    asOf: date === null ? undefined : { date, backdated: previous_as_of !== null && date < previous_as_of },
+    pace: new Pace(),
     parent_id: parentId,
     import_id: id,
     saveRejects: (rejects) => saveRejects(scope, id, rejects),
   }
-  const stopReporting = reportProgress(() => saveProgress(scope, id, progress))
+  const stopReporting = reportProgress(async () => {
+    if (await saveProgress(scope, id, progress)) upload.breakOff(cancelled())
+  })
   let failure: ImportFailure | null
   let error: unknown
+  // The same few statements for every chunk: compiling them each time would cost more than it saves, and a chunk fits.
+  await sql.unsafe("set local jit = off; set local work_mem = '32MB'")
   await sql`savepoint loaded`
   try {
     await loadFile(sql, file, job)
-    failure = await verdict(inside, { id, org_id, ...row }, upload, progress)
+    failure = await verdict(inside, row, upload, progress)
+    if (!failure) await target.settle?.(inside, parentId, id)
   } catch (reason) {
     error = reason
     failure = failureOf(reason, isUnavailable(reason))
   } finally {
+    job.pace.stop()
     await stopReporting()
   }
-  if (failure || options.dry_run) await sql`rollback to savepoint loaded`
+  const undo = () => sql`rollback to savepoint loaded`
+  if (failure || options.dry_run) await undo()
   if (failure?.code === 'already_imported') await deleteRejects(scope, id)
-  const ended = await finishImport(inside, id, failure, progress)
-  if (!failure && !options.dry_run) await recordEvent(inside, eventOf(ended))
-  return { ended, error }
+  const completed = failure === null ? await finishImport(inside, id, progress) : undefined
+  if (completed === undefined) {
+    if (failure === null) await undo()
+    return { ended: await failImport(inside, id, failure ?? failureOf(cancelled(), false), progress), error }
+  }
+  if (!options.dry_run) {
+    await advanceAsOf(inside, completed)
+    await recordEvent(inside, eventOf(completed))
+  }
+  return { ended: completed }
 }
 
+const cancelled = () => new Problem('import_cancelled', 'The import was cancelled; nothing was loaded.')
+
 /** Why a file that was read to its end is not loaded all the same; null where it is. */
-async function verdict(scope: TenantScope, row: ImportRow, { options }: Upload, progress: Progress) {
+async function verdict(scope: TenantScope, row: ImportRow, { options }: Upload<Options>, progress: Progress) {
   const { rejected, received, sha256 } = progress
   const same =
     options.mode === 'insert' && !options.force && sha256 !== null ? await findSameFile(scope, row, sha256) : undefined
@@ -149,12 +181,16 @@ async function verdict(scope: TenantScope, row: ImportRow, { options }: Upload, 
     : null
 }
 
-const eventOf = ({ id, portfolio_id, target, mode, inserted, updated, unchanged, rejected, sha256 }: ImportRow) => ({
-  action: 'import.completed',
-  subject_type: 'import',
-  subject_id: id,
-  after: { portfolio_id, target, mode, inserted, updated, unchanged, rejected, sha256 },
-})
+const eventOf = (row: ImportRow) => {
+  const { id, portfolio_id, target, mode, as_of, inserted, updated, unchanged, rejected, snapshots, sha256 } = row
+  const dated = as_of === null ? {} : { as_of, snapshots }
+  return {
+    action: 'import.completed',
+    subject_type: 'import',
+    subject_id: id,
+    after: { portfolio_id, target, mode, ...dated, inserted, updated, unchanged, rejected, sha256 },
+  }
+}
 
 /** Saves now and then, never twice at once. @returns stops it, and waits for the save under way */
 function reportProgress(save: () => Promise<void>): () => Promise<void> {

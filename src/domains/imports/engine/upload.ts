@@ -1,8 +1,7 @@
 import type { Multipart, MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import { invalidField, Problem } from '../../../lib/errors.ts'
-import { type Options, optionDefaults, readField } from './form.ts'
-import type { Target } from './target.ts'
+import { buildValidator } from '../../../lib/validator.ts'
 import { printable } from './text.ts'
 
 /** `idleMs`: how long the client may send nothing; `deadlineMs`: how long the whole upload may take. */
@@ -10,33 +9,53 @@ export type UploadLimits = { bytesMax: number; idleMs: number; deadlineMs: numbe
 
 const partLimits = { fieldNameSize: 100, fieldSize: 262_144, fields: 20, files: 2, parts: 22, headerPairs: 20 }
 
+/** The text fields of a form: what each of them means, and what holds without any. */
+export type Form<T> = {
+  defaults: T
+  /**
+   * @param value text, or what the parser made of a part that said it is JSON
+   * @throws Problem that names the field
+   */
+  read: (name: string, value: unknown) => Partial<T>
+}
+
 /** A multipart body on its way in: the options have arrived, the file follows. */
-export type Upload = {
-  options: Options
+export type Upload<T> = {
+  options: T
   fileName: string | null
   /**
    * The file, as it arrives; reading slowly slows the client down. It ends when the form has ended well.
    * @throws Problem `upload_incomplete`, `request_timeout`, `payload_too_large`, or what is wrong with the form
    */
   file: AsyncIterable<Buffer>
+  /** How long the body may be. */
+  bytesMax: number
+  /** Has reading the file end with this problem. */
+  breakOff(problem: Problem): void
   /** Stops the clocks, and reading. */
   close(): void
 }
 
 /** @throws Problem that names the field which is wrong, or a limit that was exceeded */
-export async function openUpload(request: FastifyRequest, target: Target, limits: UploadLimits): Promise<Upload> {
+export async function openUpload<T extends object>(
+  request: FastifyRequest,
+  form: Form<T>,
+  limits: UploadLimits,
+): Promise<Upload<T>> {
   if (Number(request.headers['content-length']) > limits.bytesMax) throw tooLarge(limits)
   let file: MultipartFile | undefined
   const guard = guardBody(request, limits, (problem) => file?.file.destroy(problem))
   const parts = request.parts({ limits: { ...partLimits, fileSize: Number.POSITIVE_INFINITY } })
   const nextPart = () => guard.waiting(parts.next())
   try {
-    const { options, file: part } = await readFields(nextPart, target)
+    const { options, file: part } = await readFields(nextPart, form)
     file = part
     return {
       options,
       fileName: printable(part.filename ?? '', 255) || null,
       file: fileOf(part, nextPart, guard),
+      bytesMax: limits.bytesMax,
+      breakOff: guard.fail,
       close: () => {
         guard.close()
         part.file.destroy()
@@ -48,10 +67,37 @@ export async function openUpload(request: FastifyRequest, target: Target, limits
   }
 }
 
+const lingerMs = 10_000
+
+/** What every route has that takes a file: the body's schema is only documented, as the form is read as it arrives. */
+export const fileRoute = () => {
+  const strict = buildValidator({})
+  return {
+    validatorCompiler: (part: Parameters<typeof strict>[0]) => (part.httpPart === 'body' ? () => true : strict(part)),
+    preParsing: async ({ headers }: FastifyRequest) => {
+      if (!/^multipart\/form-data\b/i.test(headers['content-type'] ?? ''))
+        throw new Problem('unsupported_media_type', 'Send the file as multipart/form-data.')
+    },
+    onResponse: discardRest,
+  }
+}
+
+/** Reads and drops what the client still sends after its answer, for a while, so that it gets to reading the answer. */
+async function discardRest({ raw }: FastifyRequest): Promise<void> {
+  if (raw.complete || raw.destroyed) return
+  raw.unpipe()
+  raw.resume()
+  const timer = setTimeout(() => raw.destroy(), lingerMs)
+  raw.once('close', () => clearTimeout(timer))
+}
+
 type NextPart = () => Promise<IteratorResult<Multipart>>
 
-async function readFields(nextPart: NextPart, target: Target): Promise<{ options: Options; file: MultipartFile }> {
-  const options: Options = { ...optionDefaults }
+async function readFields<T extends object>(
+  nextPart: NextPart,
+  form: Form<T>,
+): Promise<{ options: T; file: MultipartFile }> {
+  const options = { ...form.defaults }
   const seen = new Set<string>()
   for (;;) {
     const { value: part, done } = await nextPart()
@@ -65,7 +111,7 @@ async function readFields(nextPart: NextPart, target: Target): Promise<{ options
       throw invalidField(`/body/${name.slice(0, 100)}`, 'max_length', 'is too long')
     if (seen.has(name)) throw invalidField(`/body/${name}`, 'repeated', 'is there twice')
     seen.add(name)
-    Object.assign(options, readField(name, part.value, target))
+    Object.assign(options, form.read(name, part.value))
   }
 }
 
@@ -89,6 +135,8 @@ async function* fileOf({ file }: MultipartFile, nextPart: NextPart, guard: Guard
 type Guard = {
   /** Waits for the client: only meanwhile can it be late. */
   waiting<T>(promise: Promise<T>): Promise<T>
+  /** Breaks the upload off, for the first reason that is given. */
+  fail(problem: Problem): void
   close(): void
 }
 
@@ -119,13 +167,14 @@ function guardBody({ raw }: FastifyRequest, limits: UploadLimits, breakOff: (pro
   )
   raw.on('data', count)
   return {
+    fail,
     waiting: <T>(promise: Promise<T>) => {
       waits = true
       idle.refresh()
       return new Promise<T>((resolve, refuse) => {
-        if (broken) return refuse(broken)
         reject = refuse
         promise.then(resolve, refuse)
+        if (broken) refuse(broken)
       }).finally(() => {
         waits = false
       })

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import multipart from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -6,21 +5,32 @@ import type { ImportTarget } from '../../../db/import-target.ts'
 import { csvRecord } from '../../../lib/csv.ts'
 import { Problem } from '../../../lib/errors.ts'
 import { Limiter } from '../../../lib/limiter.ts'
-import { sendPage } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
-import { buildValidator } from '../../../lib/validator.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
+import { importForm } from '../engine/form.ts'
 import { errorsColumn } from '../engine/header.ts'
 import { runImport } from '../engine/run.ts'
 import { prepareTarget, type Target } from '../engine/target.ts'
-import { openUpload } from '../engine/upload.ts'
-import { failInterrupted, getImport, holdParent, type ImportRow, listImports, rejectsOf } from './queries.ts'
-import { presentImport } from './rules.ts'
-import { Import, ImportError, ImportForm, ImportMapping, ImportPage, ImportQuery } from './schemas.ts'
+import { fileRoute, openUpload } from '../engine/upload.ts'
+import { recallMapping } from '../mappings/queries.ts'
+import { ImportMapping } from '../mappings/schemas.ts'
+import { importRollback } from '../rollback/routes.ts'
+import {
+  failInterrupted,
+  getImport,
+  holdParent,
+  type ImportRow,
+  listImports,
+  rejectsOf,
+  requestCancel,
+} from './queries.ts'
+import { presentImport, usedMapping } from './rules.ts'
+import { Import, ImportError, ImportForm, ImportPage, ImportQuery } from './schemas.ts'
 
 const tags = ['imports']
 const read = { permission: 'credit:read' }
+const write = { permission: 'credit:write' }
 const sweepEveryMs = 60_000
-const lingerMs = 10_000
 /** How much longer than the upload's own deadline the framework waits for the handler. */
 const handlerSlackMs = 60_000
 
@@ -37,22 +47,28 @@ export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = a
   })
   for (const target of targets) addImportRoute(app, prepareTarget(target), slots)
 
+  await app.register(importRollback, { targets })
+
   app.get(
     '/imports',
     {
-      config: read,
+      config: { ...read, problems: [406] },
       schema: {
         operationId: 'listImports',
         summary: 'List imports',
         tags,
         querystring: ImportQuery,
-        response: { 200: ref(ImportPage) },
+        response: { 200: listAnswer(ref(ImportPage)) },
       },
     },
-    async (request, reply) => {
-      const page = await listImports(request.scope, request.query)
-      return sendPage(request, reply, { ...page, data: page.data.map((row) => presentImport(row)) })
-    },
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'import', model: Import, query },
+        read: async (part) => {
+          const page = await listImports(scope, part)
+          return { ...page, data: page.data.map((row) => presentImport(row)) }
+        },
+      }),
   )
 
   app.get(
@@ -71,9 +87,24 @@ export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = a
   )
 
   app.get(
+    '/imports/:id/mapping',
+    {
+      config: read,
+      schema: {
+        operationId: 'getUsedMapping',
+        summary: 'Get the mapping that an import used, whatever has become of a saved one since',
+        tags,
+        params: IdParams,
+        response: { 200: ref(ImportMapping) },
+      },
+    },
+    async (request) => usedMapping(await getImport(request.scope, request.params.id)),
+  )
+
+  app.get(
     '/imports/:id/rejects',
     {
-      config: { ...read, contentSecurityPolicy: 'sandbox' },
+      config: read,
       schema: {
         operationId: 'getImportRejects',
         summary: 'Download the rejected rows, to be corrected and sent again',
@@ -87,11 +118,25 @@ export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = a
     },
     async (request, reply) => {
       const row = await getImport(request.scope, request.params.id)
-      return reply
-        .type('text/csv; charset=utf-8')
-        .header('content-disposition', `attachment; filename="import-${row.id}-rejects.csv"`)
-        .send(Readable.from(rejectsCsv(request.scope, row)))
+      return reply.sendRows('text/csv', `import-${row.id}-rejects.csv`, rejectsCsv(request.scope, row))
     },
+  )
+
+  app.post(
+    '/imports/:id/cancel',
+    {
+      config: write,
+      schema: {
+        operationId: 'cancelImport',
+        summary: 'Cancel a running import: it loads nothing',
+        description: 'It has ended when its status says so, within a second or two, and its upload is answered 409.',
+        tags,
+        params: IdParams,
+        response: { 202: ref(Import) },
+      },
+    },
+    async (request, reply) =>
+      reply.code(202).send(presentImport(await requestCancel(request.scope, request.params.id))),
   )
 }
 
@@ -104,25 +149,20 @@ async function* rejectsCsv(scope: FastifyRequest['scope'], { id, header }: Impor
 /** A row that was too short still has its errors in the last column. */
 const pad = (cells: string[], width: number) => [...cells, ...Array<string>(Math.max(0, width - cells.length)).fill('')]
 
+const capitalised = (word: string) => `${word[0]?.toUpperCase()}${word.slice(1)}`
+
 function addImportRoute(app: FastifyInstance, target: Target, slots: Limiter) {
   const { maxBytes, idleTimeoutS, deadlineS } = app.config.imports
   const limits = { bytesMax: maxBytes, idleMs: idleTimeoutS * 1_000, deadlineMs: deadlineS * 1_000 }
-  const strict = buildValidator({})
   app.post<{ Params: { id: string } }>(
     target.path,
     {
       config: { permission: target.permission, problems: [408] },
       handlerTimeout: limits.deadlineMs + handlerSlackMs,
-      // The body's schema is there for the documentation: the form is read as it arrives.
-      validatorCompiler: (part) => (part.httpPart === 'body' ? () => true : strict(part)),
-      preParsing: async ({ headers }) => {
-        if (!/^multipart\/form-data\b/i.test(headers['content-type'] ?? ''))
-          throw new Problem('unsupported_media_type', 'Send the file as multipart/form-data.')
-      },
-      onResponse: discardRest,
+      ...fileRoute(),
       schema: {
-        operationId: `import${target.name[0]?.toUpperCase()}${target.name.slice(1)}`,
-        summary: `Import ${target.name} from a CSV file`,
+        operationId: `import${target.name.split('_').map(capitalised).join('')}`,
+        summary: `Import ${target.name.replaceAll('_', ' ')} from a CSV file`,
         description:
           'The answer comes when the file has been read and loaded: 201, or 200 for a dry run. All rows are loaded or none, except those that on_error=skip leaves out. Watch it at GET /imports/{id}.',
         tags,
@@ -152,19 +192,11 @@ async function receive(
   if (key !== undefined && (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)))
     throw new Problem('invalid_idempotency_key', 'Idempotency-Key must be 1 to 255 visible ASCII characters.')
   await holdParent(scope, target, parentId)
-  const upload = await openUpload(request, target, limits)
+  const upload = await openUpload(request, importForm(target), limits)
   try {
+    await recallMapping(scope, upload.options, target)
     return await runImport({ pools, scope, target, parentId, idempotencyKey: key, upload })
   } finally {
     upload.close()
   }
-}
-
-/** Reads and drops what the client still sends after its answer, for a while, so that it gets to reading the answer. */
-async function discardRest({ raw }: FastifyRequest): Promise<void> {
-  if (raw.complete || raw.destroyed) return
-  raw.unpipe()
-  raw.resume()
-  const timer = setTimeout(() => raw.destroy(), lingerMs)
-  raw.once('close', () => clearTimeout(timer))
 }

@@ -1,54 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { importTerms } from '../../../db/tables/imports.ts'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
+import { CalendarDate, Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
 import { encodings } from '../engine/text.ts'
-
-const Column = () => Text(500, { description: 'a column of the file, as its header names it' })
-const Value = () => Type.String({ maxLength: 2_000, pattern: '^[^\\u0000]*$' })
-const DateFormat = () =>
-  Type.String({
-    maxLength: 20,
-    description:
-      'YYYY or YY (70–99 are 19YY), MMM, MM or M, and DD or D, with separators: `M/D/YYYY`, `D-MMM-YY`; ISO 8601 by default',
-  })
-
-const FieldMapping = Strict(
-  {
-    column: Type.Optional(Column()),
-    constant: Type.Optional(Value()),
-    default: Type.Optional(Value()),
-    values: Type.Optional(
-      Type.Record(Type.String(), Nullable(Value()), {
-        maxProperties: 1_000,
-        propertyNames: { minLength: 1, maxLength: 2_000, pattern: '^[^\\u0000]*$' },
-        description: 'cell → value; a cell that is not named passes as it is',
-      }),
-    ),
-    date_format: Type.Optional(DateFormat()),
-  },
-  {
-    description:
-      'where a field comes from: a column, or a constant. `default` stands for an empty cell; constants, defaults and values are written as the API writes them.',
-  },
-)
-
-export const ImportMapping = named(
-  'ImportMapping',
-  Strict(
-    {
-      name: Type.Optional(Text(100)),
-      date_format: Type.Optional(DateFormat()),
-      rest: Type.Optional(
-        StringEnum(['attributes', 'ignore'], { default: 'ignore', description: 'what becomes of unmapped columns' }),
-      ),
-      fields: Type.Record(Type.String(), FieldMapping, { minProperties: 1, maxProperties: 200 }),
-    },
-    { description: 'which column of a file becomes which field, and how' },
-  ),
-)
-export type ImportMapping = Static<typeof ImportMapping>
-export type FieldMapping = Static<typeof FieldMapping>
+import { ImportMapping } from '../mappings/schemas.ts'
 
 export const ImportError = named(
   'ImportError',
@@ -73,6 +28,12 @@ export const Import = named(
     mode: StringEnum(importTerms.mode),
     on_error: StringEnum(importTerms.on_error),
     dry_run: Type.Boolean(),
+    mapping_id: Nullable(
+      Uuid({ description: 'the saved mapping it was made with; GET /imports/{id}/mapping tells it' }),
+    ),
+    encoding: Nullable(StringEnum(encodings, { description: 'what the file was read as' })),
+    delimiter: Nullable(Type.String({ description: 'what the file was read with' })),
+    as_of: Nullable(CalendarDate({ description: 'the reporting date whose snapshots it wrote' })),
     file_name: Nullable(Type.String()),
     bytes: Count('of the file, as far as it has been read'),
     received: Count('rows read'),
@@ -80,6 +41,7 @@ export const Import = named(
     updated: Count(),
     unchanged: Count('rows that an upsert found as they were, or that a later row of the file replaced'),
     rejected: Count('rows refused; GET /imports/{id}/rejects lists them'),
+    snapshots: Count('states for a reporting date written, corrections of earlier ones included'),
     errors: Type.Array(ref(ImportError), { description: 'the first 100' }),
     failure: Type.Unsafe<{ code: string; detail: string } | null>({
       type: ['object', 'null'],
@@ -87,9 +49,10 @@ export const Import = named(
       properties: { code: { type: 'string' }, detail: { type: 'string' } },
       required: ['code', 'detail'],
     }),
-    sha256: Nullable(Type.String({ description: 'of the file' })),
+    sha256: Nullable(Type.String({ description: 'of the file as it was sent: of gzip, not of what is in it' })),
     started_at: Timestamp(),
     finished_at: Nullable(Timestamp()),
+    rolled_back_at: Nullable(Timestamp()),
     duration_ms: Type.Integer(),
     rows_per_second: Type.Integer(),
     created_by: Nullable(Uuid()),
@@ -103,6 +66,12 @@ export const ImportQuery = pageQuery(['started_at'], {
   status: Type.Optional(StringEnum(importTerms.status)),
   portfolio_id: Type.Optional(Uuid()),
   target: Type.Optional(Text(100)),
+  mode: Type.Optional(StringEnum(importTerms.mode)),
+  as_of: Type.Optional(CalendarDate()),
+  dry_run: Type.Optional(Type.Boolean()),
+  created_by: Type.Optional(Uuid({ description: 'a user' })),
+  started_at_gte: Type.Optional(Timestamp()),
+  started_at_lte: Type.Optional(Timestamp()),
 })
 export type ImportQuery = Static<typeof ImportQuery>
 
@@ -111,7 +80,18 @@ export const ImportForm = named(
   'ImportForm',
   Strict({
     id: Type.Optional(Uuid({ description: 'chosen by the client, to watch the import from another connection' })),
-    mapping: Type.Optional(ref(ImportMapping)),
+    as_of: Type.Optional(
+      CalendarDate({
+        description:
+          'the reporting date of a tape of loans: each row is written as a snapshot of that date, too. Where the portfolio has a newer one, loans that are there already stay as they are.',
+      }),
+    ),
+    mapping: Type.Optional(
+      Type.Unsafe<unknown>({
+        anyOf: [ref(ImportMapping), Uuid()],
+        description: "how the file is to be read, or the id of a saved mapping; by default columns bear fields' names",
+      }),
+    ),
     mode: Type.Optional(StringEnum(importTerms.mode, { default: 'insert', description: 'upsert matches on the key' })),
     on_error: Type.Optional(
       StringEnum(importTerms.on_error, { default: 'abort', description: 'abort loads all rows or none' }),
@@ -119,9 +99,15 @@ export const ImportForm = named(
     dry_run: Type.Optional(Type.Boolean({ default: false, description: 'do everything, and load nothing' })),
     force: Type.Optional(Type.Boolean({ default: false, description: 'insert a file that was imported before' })),
     delimiter: Type.Optional(
-      Type.String({ maxLength: 3, description: 'one character or `tab`; by default the header tells' }),
+      Type.String({ maxLength: 3, description: 'one character or `tab`; by default the file tells' }),
     ),
-    encoding: Type.Optional(StringEnum(encodings, { description: 'by default a byte order mark tells, then utf-8' })),
-    file: Type.Unsafe<unknown>({ type: 'string', format: 'binary', description: 'CSV with a header line' }),
+    encoding: Type.Optional(
+      StringEnum(encodings, { description: 'by default the file tells; latin1 is Windows-1252' }),
+    ),
+    file: Type.Unsafe<unknown>({
+      type: 'string',
+      format: 'binary',
+      description: 'CSV with a header line, as it is or as gzip',
+    }),
   }),
 )

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { CsvReader, detectDelimiter, parseRecord } from '../../../../src/domains/imports/engine/csv.ts'
+import { CsvReader, parseRecord } from '../../../../src/domains/imports/engine/csv.ts'
+import { detectDelimiter } from '../../../../src/domains/imports/engine/head.ts'
 import { csvRecord, unescapeFormula } from '../../../../src/lib/csv.ts'
 import { readCsv } from '../../../helpers/csv.ts'
 

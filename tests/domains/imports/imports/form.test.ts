@@ -141,7 +141,7 @@ describe('a mapping', () => {
   test('turns columns, constants, defaults and words into fields, and leaves the rest out unless told', async ({
     owner,
   }) => {
-    const { id } = await newPortfolio(owner)
+    const { id } = await newPortfolio(owner, { currency: 'EUR' })
     const mapping = {
       date_format: 'D.M.YYYY',
       fields: {

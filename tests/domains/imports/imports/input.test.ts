@@ -124,8 +124,17 @@ describe('a bad row', () => {
       row({ original_principal: '"1,000.00"' }),
       { column: 'original_principal', code: 'pattern', value: '1,000.00' },
     ],
-    ['a negative principal', row({ original_principal: '-1' }), { column: 'original_principal', code: 'pattern' }],
+    [
+      'a negative principal',
+      row({ original_principal: '-1' }),
+      { column: 'original_principal', code: 'negative', value: '-1' },
+    ],
     ['too many digits', row({ original_principal: '9'.repeat(17) }), { column: 'original_principal' }],
+    [
+      'a currency other than the portfolio’s',
+      row({ currency: 'EUR' }),
+      { column: 'currency', code: 'currency_mismatch', value: 'EUR', message: expect.stringContaining('USD') },
+    ],
     ['a currency that is none', row({ currency: 'usd' }), { column: 'currency', code: 'pattern', value: 'usd' }],
     [
       'a cell of 1 MB',
@@ -158,13 +167,16 @@ describe('a bad row', () => {
     ])
   })
 
-  test('with bytes that are no UTF-8 is rejected; Latin-1 that says so is loaded', async ({ owner }) => {
-    const file = Buffer.from(`${header}\n${row({ borrower_name: 'Société' })}\n`, 'latin1')
-    const body = await rowErrors(owner, file)
-    expect(body.errors).toMatchObject([
-      { line: 2, column: 'borrower_name', code: 'invalid_encoding', value: 'Soci\uFFFDt\uFFFD' },
-    ])
-    expect(await rowErrors(owner, file, { encoding: 'latin1' })).toMatchObject({ inserted: 1 })
+  test('with bytes that are no UTF-8 is rejected where the file is UTF-8, because it says so or begins so', async ({
+    owner,
+  }) => {
+    const bad = Buffer.from(`${row({ borrower_name: 'Société' })}\n`, 'latin1')
+    const error = { column: 'borrower_name', code: 'invalid_encoding', value: 'Soci\uFFFDt\uFFFD' }
+    const told = await rowErrors(owner, Buffer.concat([Buffer.from(`${header}\n`), bad]), { encoding: 'utf-8' })
+    expect(told.errors).toMatchObject([{ line: 2, ...error }])
+    const begun = Buffer.from(`${header}\n${row({ borrower_name: 'Müller' })}\n`)
+    const found = await rowErrors(owner, Buffer.concat([begun, bad]))
+    expect(found).toMatchObject({ encoding: 'utf-8', inserted: 1, errors: [{ line: 3, ...error }] })
   })
 
   test('is counted by the line on which its record begins, newlines within quotes included', async ({ owner }) => {
@@ -229,6 +241,9 @@ describe('a file of another make', () => {
     ['with a byte order mark', (text) => `\uFEFF${text}`, {}],
     ['in UTF-16 with a byte order mark', (text) => Buffer.from(`\uFEFF${text}`, 'utf16le'), {}],
     ['in UTF-16 that is named', (text) => Buffer.from(text, 'utf16le'), { encoding: 'utf-16le' }],
+    ['in UTF-16 without a mark', (text) => Buffer.from(text, 'utf16le'), {}],
+    ['in big-endian UTF-16', (text) => Buffer.from(`\uFEFF${text}`, 'utf16le').swap16(), {}],
+    ['in Windows-1252', (text) => Buffer.from(text, 'latin1'), {}],
     [
       'with spaces around cells and names in capitals',
       (text) => text.toUpperCase().replaceAll(',', ' , ').replaceAll('CURRENT', 'current'),

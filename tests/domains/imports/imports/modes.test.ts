@@ -175,6 +175,28 @@ describe('imports', () => {
     expect(await idsOf(`limit=2&cursor=${page.body.next_cursor}`)).toEqual(ids.slice(1))
   })
 
+  test('are found by what was asked, by whom and when, and come as CSV and NDJSON, too', async ({ api, owner }) => {
+    const { id } = await newPortfolio(owner)
+    const first = (await importCsv(owner, id, tapeOf(1), { as_of: '2024-01-31' })).body
+    const manager = await api.newUser(owner, 'portfolio_manager')
+    const second = (await importCsv(manager, id, tapeOf(2), { mode: 'upsert', dry_run: true })).body
+    const found = async (query: string) =>
+      (await owner.get(`/imports?sort=started_at&${query}`)).body.data.map((one: { id: string }) => one.id)
+    expect(await found('mode=upsert')).toEqual([second.id])
+    expect(await found('dry_run=false')).toEqual([first.id])
+    expect(await found('as_of=2024-01-31')).toEqual([first.id])
+    expect(await found(`created_by=${manager.id}`)).toEqual([second.id])
+    expect(await found(`started_at_gte=${second.started_at}`)).toEqual([second.id])
+    expect(await found(`started_at_lte=${first.started_at}`)).toEqual([first.id])
+    const csv = await owner.get('/imports?sort=started_at', { accept: 'text/csv' })
+    expect(csv.headers['content-type']).toBe('text/csv; charset=utf-8')
+    const [head, ...lines] = csv.text.trimEnd().split('\r\n')
+    expect(head).toMatch(/^id,portfolio_id,target,status,mode,/)
+    expect(lines.map((line) => line.slice(0, 36))).toEqual([first.id, second.id])
+    const ndjson = await owner.get('/imports?mode=insert', { accept: 'application/x-ndjson' })
+    expect(JSON.parse(ndjson.text)).toMatchObject({ id: first.id, snapshots: 1 })
+  })
+
   test('have the id that the client chose, once', async ({ owner, api }) => {
     const { id: portfolio } = await newPortfolio(owner)
     const id = '01a1fc48-63df-70bb-aa5f-4adae57bd6a5'

@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import { type Api, test as base, startApi } from '../../../helpers/api.ts'
+import { type Api, test as base, Client, startApi } from '../../../helpers/api.ts'
 import { newPortfolio } from '../../../helpers/credit.ts'
 import { beginUpload, countLoans, importCsv, rowsOf, tapeOf, untilImport } from '../../../helpers/imports.ts'
 
@@ -74,12 +74,13 @@ describe('a running import', () => {
     expect(again).toMatchObject({ status: 201, body: { id } })
   })
 
-  test('keeps its portfolio from being deleted', async ({ api, owner }) => {
+  test('keeps its portfolio from being deleted, and lets it be changed', async ({ api, owner }) => {
     const { id: portfolio } = await newPortfolio(owner)
     const id = newId()
     const upload = await beginUpload(api.address, owner.token, portfolio, { id })
     await untilImport(owner, id, { status: 'running' })
     expect((await owner.delete(`/portfolios/${portfolio}`)).status).toBe(409)
+    expect((await owner.patch(`/portfolios/${portfolio}`, { name: 'Renamed' })).status).toBe(200)
     upload.end()
     expect((await upload.answer).status).toBe(201)
   })
@@ -87,12 +88,12 @@ describe('a running import', () => {
   test('that is cut off midway fails as incomplete and loads nothing', async ({ api, owner }) => {
     const { id: portfolio } = await newPortfolio(owner)
     const id = newId()
-    const upload = await beginUpload(api.address, owner.token, portfolio, { id }, tapeOf(30_000))
-    await untilImport(owner, id, { status: 'running', received: 30_000 })
+    const upload = await beginUpload(api.address, owner.token, portfolio, { id }, tapeOf(10_000))
+    await untilImport(owner, id, { status: 'running', received: 10_000 })
     upload.cut()
     await untilImport(owner, id, { status: 'failed', inserted: 0, failure: { code: 'upload_incomplete' } })
     expect(await countLoans(owner, portfolio)).toBe(0)
-    expect((await importCsv(owner, portfolio, tapeOf(30_000))).body).toMatchObject({ inserted: 30_000 })
+    expect((await importCsv(owner, portfolio, tapeOf(10_000))).body).toMatchObject({ inserted: 10_000 })
   })
 
   test('whose form does not end fails as incomplete', async ({ api, owner }) => {
@@ -102,6 +103,34 @@ describe('a running import', () => {
     const { status, body } = await upload.answer
     expect({ status, code: body.code }).toEqual({ status: 400, code: 'upload_incomplete' })
     expect(await countLoans(owner, portfolio)).toBe(0)
+  })
+
+  test('that is cancelled, on whichever instance, loads nothing and answers its upload so', async ({
+    api,
+    owner,
+    strict,
+  }) => {
+    const { id: portfolio } = await newPortfolio(owner)
+    const id = newId()
+    const upload = await beginUpload(api.address, owner.token, portfolio, { id, as_of: '2024-01-31' }, tapeOf(20_000))
+    await untilImport(owner, id, { status: 'running', received: 20_000 })
+    const replica = await startApi({}, api)
+    const asked = await new Client(replica.app, owner.token as string).post(`/imports/${id}/cancel`)
+    await replica.close()
+    expect(asked).toMatchObject({ status: 202, body: { id, status: 'running' } })
+    expect(await upload.answer).toMatchObject({ status: 409, body: { code: 'import_cancelled', import_id: id } })
+    upload.cut()
+    await untilImport(owner, id, { status: 'cancelled', inserted: 0, failure: { code: 'import_cancelled' } })
+    expect(await countLoans(owner, portfolio)).toBe(0)
+    const again = await owner.post(`/imports/${id}/cancel`)
+    expect(again.body).toMatchObject({
+      status: 409,
+      code: 'invalid_state',
+      detail: expect.stringContaining('cancelled'),
+    })
+    const stranger = await strict.newOwner()
+    expect((await new Client(strict.app, stranger.token as string).post(`/imports/${id}/cancel`)).status).toBe(404)
+    expect((await importCsv(owner, portfolio, tapeOf(2))).body).toMatchObject({ status: 'completed', inserted: 2 })
   })
 
   test('that has failed answers at once, and the connection serves the next request', async ({ api, owner }) => {

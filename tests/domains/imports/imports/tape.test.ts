@@ -74,6 +74,7 @@ describe('the SBA tape', () => {
     const { text, headers } = await owner.get(`/imports/${first.body.id}/rejects`)
     expect(headers['content-type']).toBe('text/csv; charset=utf-8')
     expect(headers['content-disposition']).toContain('attachment')
+    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'content-security-policy': 'sandbox' })
     const rejects = readTable(text)
     expect(rejects.map(({ _errors, ...record }) => record)).toEqual(bad)
     expect(rejects[0]?._errors).toBe('MIS_Status is required')
