@@ -3,8 +3,11 @@ import fp from 'fastify-plugin'
 import type { Pool } from '../db/client.ts'
 import { createPool } from '../db/client.ts'
 
-/** One pool for requests; one for imports, whose long transactions must not take the others' connections. */
-export type Pools = { requests: Pool; ingest: Pool }
+/** One pool for requests; those of imports and exports hold their connections long, and must not take the others'. */
+export type Pools = { requests: Pool; ingest: Pool; exports: Pool }
+
+/** Exports that Postgres formats, at once; one more waits as requests wait for a connection, and is then refused. */
+const exportsAtOnce = 2
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,10 +34,11 @@ export default fp(
         max: app.config.imports.concurrency,
         statementTimeoutMs: 0,
       }),
+      exports: createPool({ ...shared, name: 'tenon-export', max: exportsAtOnce, statementTimeoutMs: 0 }),
     }
     app.decorate('pools', pools)
     app.addHook('onClose', async () => {
-      await Promise.all([pools.requests.close(), pools.ingest.close()])
+      await Promise.all(Object.values(pools).map((pool) => pool.close()))
     })
   },
   { name: 'database' },

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { sendPage } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
 import { deleteSession, endSessions, getSession, listSessions, purgeSessions } from './queries.ts'
 import { AuthSession, AuthSessionPage, SessionQuery, SessionsRevoked } from './schemas.ts'
 
@@ -18,18 +18,21 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/auth/sessions',
     {
-      config,
+      config: { ...config, problems: [406] },
       schema: {
         operationId: 'listSessions',
         summary: 'List the sessions in which one is signed in',
         tags,
         querystring: SessionQuery,
-        response: { 200: ref(AuthSessionPage) },
+        response: { 200: listAnswer(ref(AuthSessionPage)) },
       },
     },
-    async (request, reply) => {
-      const { user_id, session_id } = request.auth!
-      return sendPage(request, reply, await listSessions(request.scope, user_id, session_id, request.query))
+    async ({ auth, scope, query }, reply) => {
+      const { user_id, session_id } = auth!
+      return reply.sendList({
+        ...{ scope, subject: 'session', model: AuthSession, query },
+        read: (part) => listSessions(scope, user_id, session_id, part),
+      })
     },
   )
 

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
+import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
 import {
   createApiKey,
   getApiKey,
@@ -29,16 +30,20 @@ export const apiKeys: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api-keys',
     {
-      config,
+      config: { ...config, problems: [406] },
       schema: {
         operationId: 'listApiKeys',
         summary: 'List API keys',
         tags,
         querystring: ApiKeyQuery,
-        response: { 200: ref(ApiKeyPage) },
+        response: { 200: listAnswer(ref(ApiKeyPage)) },
       },
     },
-    async (request, reply) => sendPage(request, reply, await listApiKeys(request.scope, request.query)),
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'api_key', model: ApiKey, query },
+        read: (part) => listApiKeys(scope, part),
+      }),
   )
 
   app.post(

@@ -4,8 +4,9 @@ import type { FastifyRequest } from 'fastify'
 import type { TenantScope } from '../../../db/scope.ts'
 import { BulkResult } from '../../../lib/bulk.ts'
 import { Problem } from '../../../lib/errors.ts'
-import { created, send, sendPage } from '../../../lib/reply.ts'
+import { created, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
 import { authLimit } from '../../../plugins/rate-limit.ts'
 import {
   accept,
@@ -43,16 +44,20 @@ export const invitations: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/invitations',
     {
-      config: read,
+      config: { ...read, problems: [406] },
       schema: {
         operationId: 'listInvitations',
         summary: 'List invitations',
         tags,
         querystring: InvitationQuery,
-        response: { 200: ref(InvitationPage) },
+        response: { 200: listAnswer(ref(InvitationPage)) },
       },
     },
-    async (request, reply) => sendPage(request, reply, await listInvitations(request.scope, request.query)),
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'invitation', model: Invitation, query },
+        read: (part) => listInvitations(scope, part),
+      }),
   )
 
   app.post(

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { BulkResult } from '../../../lib/bulk.ts'
-import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
+import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
 import { addMember, getMember, listMembers, removeMember, updateMember, updateMembers } from './queries.ts'
 import { Member, MemberBulk, MemberCreate, MemberPage, MemberQuery, MemberRoles, MemberUpdate } from './schemas.ts'
 
@@ -18,16 +19,20 @@ export const members: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/members',
     {
-      config: read,
+      config: { ...read, problems: [406] },
       schema: {
         operationId: 'listMembers',
         summary: 'List members',
         tags,
         querystring: MemberQuery,
-        response: { 200: ref(MemberPage) },
+        response: { 200: listAnswer(ref(MemberPage)) },
       },
     },
-    async (request, reply) => sendPage(request, reply, await listMembers(request.scope, request.query)),
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'member', model: Member, query },
+        read: (part) => listMembers(scope, part),
+      }),
   )
 
   app.post(

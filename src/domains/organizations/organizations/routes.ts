@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { purgeOrganizations } from '../../../db/purge-organizations.ts'
-import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
+import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
 import {
   createOrganization,
   deleteOrganization,
@@ -41,17 +42,22 @@ export const organizations: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/organizations',
     {
-      config: signedIn,
+      config: { ...signedIn, problems: [406] },
       schema: {
         operationId: 'listOrganizations',
         summary: "List one's own organisations",
         tags,
         querystring: OrganizationQuery,
-        response: { 200: ref(OrganizationPage) },
+        response: { 200: listAnswer(ref(OrganizationPage)) },
       },
     },
-    async (request, reply) =>
-      sendPage(request, reply, await listOrganizations(request.scope, callerOf(request), request.query)),
+    async (request, reply) => {
+      const { scope, query } = request
+      return reply.sendList({
+        ...{ scope, subject: 'organization', model: OrganizationSummary, query },
+        read: (part) => listOrganizations(scope, callerOf(request), part),
+      })
+    },
   )
 
   app.post(

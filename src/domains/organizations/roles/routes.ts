@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
 import { createRole, deleteRole, getRole, listRoles, updateRole } from './queries.ts'
 import { builtInRoles, granted, permissions, permissionTable } from './rules.ts'
 import { Permission, PermissionPage, Role, RoleCreate, RolePage, RoleUpdate } from './schemas.ts'
@@ -28,29 +29,37 @@ export const roles: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/roles',
     {
-      config: read,
+      config: { ...read, problems: [406] },
       schema: {
         operationId: 'listRoles',
         summary: "List roles: those every organisation has, then the organisation's own",
         tags,
-        response: { 200: ref(RolePage) },
+        response: { 200: listAnswer(ref(RolePage)) },
       },
     },
-    async (request) => ({ data: [...shared, ...(await listRoles(request.scope))], next_cursor: null }),
+    async ({ scope }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'role', model: Role, query: {} },
+        read: async () => ({ data: [...shared, ...(await listRoles(scope))], next_cursor: null }),
+      }),
   )
 
   app.get(
     '/roles/permissions',
     {
-      config: read,
+      config: { ...read, problems: [406] },
       schema: {
         operationId: 'listPermissions',
         summary: 'List every permission and the roles that give it',
         tags,
-        response: { 200: ref(PermissionPage) },
+        response: { 200: listAnswer(ref(PermissionPage)) },
       },
     },
-    async () => ({ data: table, next_cursor: null }),
+    async ({ scope }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'permission', model: Permission, query: {} },
+        read: async () => ({ data: table, next_cursor: null }),
+      }),
   )
 
   app.post(

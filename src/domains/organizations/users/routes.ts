@@ -3,8 +3,9 @@ import { Type } from '@sinclair/typebox'
 import type { TenantScope } from '../../../db/scope.ts'
 import { BulkResult } from '../../../lib/bulk.ts'
 import { assertPassword, hashPassword } from '../../../lib/password.ts'
-import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
+import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
 import { admittedEmail, requireGrant } from '../members/queries.ts'
 import { changeUsers, createUser, deleteUser, getUser, listUsers, type UserPatch, updateUser } from './queries.ts'
 import {
@@ -56,16 +57,20 @@ export const users: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/users',
     {
-      config: { permission: 'members:read' },
+      config: { permission: 'members:read', problems: [406] },
       schema: {
         operationId: 'listUsers',
         summary: 'List users',
         tags,
         querystring: OrganizationUserQuery,
-        response: { 200: ref(OrganizationUserPage) },
+        response: { 200: listAnswer(ref(OrganizationUserPage)) },
       },
     },
-    async (request, reply) => sendPage(request, reply, await listUsers(request.scope, request.query)),
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'user', model: OrganizationUser, query },
+        read: (part) => listUsers(scope, part),
+      }),
   )
 
   app.get(

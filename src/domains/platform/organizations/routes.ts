@@ -3,9 +3,11 @@ import { Type } from '@sinclair/typebox'
 import { BulkResult } from '../../../lib/bulk.ts'
 import { requiredEmail, withContact } from '../../../lib/email.ts'
 import { invalidField } from '../../../lib/errors.ts'
-import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
+import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
 import { platformPermission } from '../../../plugins/authorize.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
+import { platformScope } from '../shared/queries.ts'
 import {
   bulkOrganizations,
   createOrganization,
@@ -60,16 +62,20 @@ export const platformOrganizations: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/platform/organizations',
     {
-      config,
+      config: { ...config, problems: [406] },
       schema: {
         operationId: 'listPlatformOrganizations',
         summary: 'List all organisations',
         tags,
         querystring: PlatformOrganizationQuery,
-        response: { 200: ref(PlatformOrganizationPage) },
+        response: { 200: listAnswer(ref(PlatformOrganizationPage)) },
       },
     },
-    async (request, reply) => sendPage(request, reply, await listOrganizations(request.scope, request.query)),
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope: platformScope(scope), subject: 'organization', model: PlatformOrganizationSummary, query },
+        read: (part) => listOrganizations(scope, part),
+      }),
   )
 
   app.post(

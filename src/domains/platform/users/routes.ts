@@ -6,9 +6,11 @@ import { BulkResult } from '../../../lib/bulk.ts'
 import { requiredEmail } from '../../../lib/email.ts'
 import { invalidField } from '../../../lib/errors.ts'
 import { assertPassword, hashPassword } from '../../../lib/password.ts'
-import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
+import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
 import { platformPermission } from '../../../plugins/authorize.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
+import { platformScope } from '../shared/queries.ts'
 import {
   bulkUsers,
   createUser,
@@ -77,16 +79,20 @@ export const platformUsers: FastifyPluginAsyncTypebox<Options> = async (app, { b
   app.get(
     '/platform/users',
     {
-      config,
+      config: { ...config, problems: [406] },
       schema: {
         operationId: 'listPlatformUsers',
         summary: 'List all users',
         tags,
         querystring: PlatformUserQuery,
-        response: { 200: ref(PlatformUserPage) },
+        response: { 200: listAnswer(ref(PlatformUserPage)) },
       },
     },
-    async (request, reply) => sendPage(request, reply, await listUsers(request.scope, request.query)),
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope: platformScope(scope), subject: 'user', model: PlatformUserSummary, query },
+        read: (part) => listUsers(scope, part),
+      }),
   )
 
   app.post(
