@@ -1,0 +1,200 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect } from 'vitest'
+import type { Person } from '../../../helpers/api.ts'
+import { newPortfolio } from '../../../helpers/credit.ts'
+import { newDelinquentBook } from '../../../helpers/delinquent-book.ts'
+import { test as base } from '../../../helpers/sql.ts'
+
+const names = ['delinquency', 'vintage', 'roll-rate', 'concentration', 'rating']
+const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
+  existsSync(path),
+)
+
+const test = base.extend<{ book: { id: string; owner: Person } }>({
+  book: [
+    async ({ api, sql }, use) => {
+      const owner = await api.newOwner()
+      await use({ owner, id: await newDelinquentBook(sql, owner) })
+    },
+    { scope: 'file' },
+  ],
+})
+
+/** The data behind the bars, points or cells of a specification. */
+// biome-ignore lint/suspicious/noExplicitAny: a test looks wherever the data is
+const valuesOf = (spec: any): any[] =>
+  // biome-ignore lint/suspicious/noExplicitAny: the same
+  spec.layer.flatMap((layer: any) => layer.data.values)
+
+describe('the charts of a book', () => {
+  test.for(names)('%s is a picture and the specification it is drawn from', async (name, { book: { id, owner } }) => {
+    const spec = await owner.get(`/portfolios/${id}/charts/${name}.json`)
+    expect([spec.status, spec.headers['content-type']]).toEqual([200, 'application/json; charset=utf-8'])
+    expect(spec.body.$schema).toMatch(/vega-lite\/v6/)
+    expect(valuesOf(spec.body)[1].text).toBe('Trade finance · as of 2024-03-31 · 100 loans')
+    expect(JSON.stringify(spec.body)).not.toMatch(/computed_at|"url"/)
+    const svg = await owner.get(`/portfolios/${id}/charts/${name}.svg`)
+    expect(svg.status).toBe(200)
+    expect(svg.headers).toMatchObject({
+      'content-type': 'image/svg+xml',
+      'content-security-policy': "default-src 'none'; sandbox",
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'private, no-cache',
+    })
+    const colours = new Set(svg.text.match(/#[0-9a-f]{6}|rgb\([^)]*\)/gi))
+    for (const colour of colours) expect(colour).toMatch(/^#(..)\1\1$|^rgb\((\d+), \2, \2\)$/)
+    expect(svg.text).toMatch(/^<svg [^>]*>.*<\/svg>$/s)
+    expect(svg.text).toContain(valuesOf(spec.body)[0].text)
+  })
+
+  test('show what the hand counts', async ({ book: { id, owner } }) => {
+    const rowsOf = async (path: string) => valuesOf((await owner.get(`/portfolios/${id}/charts/${path}`)).body)
+    const bars = (rows: { label?: string; loans?: number }[]) =>
+      rows.filter(({ label }) => label !== undefined).map(({ label, loans }) => [label, loans])
+
+    expect(bars(await rowsOf('delinquency.json?as_of=2024-01-31'))).toEqual([
+      ['Not past due', 80],
+      ['1–29', 8],
+      ['30–59', 5],
+      ['60–89', 3],
+      // Two of 120 days and two defaults of 200.
+      ['90 and more', 4],
+      ['Not stated', 0],
+    ])
+    expect(bars(await rowsOf('rating.json'))).toEqual([
+      ['A', 19],
+      ['BBB', 20],
+      ['BB', 20],
+      ['B', 20],
+      ['D', 9],
+      ['Baa1 (not on the scale)', 2],
+      ['Not rated', 10],
+    ])
+    expect(bars(await rowsOf('concentration.json?by=sector&top=2'))).toEqual([
+      // Eight sectors, of which four have a loan more than the others.
+      ['Sector 1', 13],
+      ['Sector 2', 13],
+      ['All others', 74],
+    ])
+    // Of 76 that were not past due, 70 still are; the 80th to the 76th loan were late by then.
+    const cells = await rowsOf('roll-rate.json?basis=count')
+    const first = cells.filter(({ from }) => from === 'not past due  (76 loans)')
+    expect(first.map(({ to, text }) => [to, text]).slice(0, 2)).toEqual([
+      ['not past due', '92.1%'],
+      ['1-29', '7.9%'],
+    ])
+    // 67 loans were originated in 2021 and 2022; of those of 2020 one in 33 defaulted, one charge-off included.
+    const ends = (await rowsOf('vintage.json')).filter(({ name }) => name !== undefined)
+    expect(ends.map(({ name, loans }) => [name, loans])).toEqual([
+      ['2020', 33],
+      ['2021', 34],
+      ['2022', 33],
+    ])
+  })
+
+  test('are named by a tag that follows from the figures, by which nothing is drawn twice', async ({ sql, owner }) => {
+    const id = await newDelinquentBook(sql, owner)
+    const url = `/portfolios/${id}/charts/rating`
+    for (const format of ['svg', 'json']) {
+      const first = await owner.get(`${url}.${format}`)
+      const tag = first.headers.etag as string
+      expect((await owner.get(`${url}.${format}`)).text).toBe(first.text)
+      for (const known of [tag, `"other", W/${tag}`, '*']) {
+        const again = await owner.get(`${url}.${format}`, { 'if-none-match': known })
+        expect([again.status, again.text, again.headers.etag]).toEqual([304, '', tag])
+      }
+    }
+    const before = (await owner.get(`${url}.svg`)).headers.etag as string
+    await sql`update loans set rating = 'D' where portfolio_id = ${id} and loan_number = 'L-1'`
+    expect((await owner.get(`${url}.svg`, { 'if-none-match': before })).status).toBe(200)
+  })
+
+  test('take filters, and say which', async ({ book: { id, owner } }) => {
+    const { body } = await owner.get(`/portfolios/${id}/charts/delinquency.json?days_past_due_gte=30&q=Borrower`)
+    expect(valuesOf(body)[1].text).toBe('Trade finance · as of 2024-03-31 · 19 loans')
+    expect(valuesOf(body)[2].text).toBe('Filter: days_past_due_gte = 30, q = Borrower')
+  })
+
+  test('of a book without loans say so', async ({ owner }) => {
+    const { id } = await newPortfolio(owner, { name: 'A\u0007<script>' })
+    for (const name of ['delinquency', 'vintage', 'concentration', 'rating']) {
+      const { status, text } = await owner.get(`/portfolios/${id}/charts/${name}.svg`)
+      expect([name, status]).toEqual([name, 200])
+      expect(text).toContain('nothing to draw')
+      expect(text).toContain('A &lt;script&gt; · as of ')
+    }
+    const answer = await owner.get(`/portfolios/${id}/charts/roll-rate.svg`)
+    expect(answer.body).toMatchObject({ status: 422, code: 'as_of_without_snapshots' })
+  })
+
+  test.for([
+    ['pie.svg', 400, 'validation_failed', '/params/name'],
+    ['pie.json', 400, 'validation_failed', '/params/name'],
+    ['rating.svg?by=sector', 400, 'validation_failed', '/querystring/by'],
+    ['roll-rate.svg?as_of=2024-01-31', 400, 'validation_failed', '/querystring/as_of'],
+    ['concentration.svg?top=51', 400, 'validation_failed', '/querystring/top'],
+    ['rating.png', 404, 'not_found', undefined],
+    ['rating', 404, 'not_found', undefined],
+    ['rating.svg?as_of=2023-01-31', 422, 'as_of_without_snapshots', undefined],
+  ] as const)('%s is refused with %i %s', async ([path, status, code, pointer], { book: { id, owner } }) => {
+    const { body } = await owner.get(`/portfolios/${id}/charts/${path}`)
+    expect(body).toMatchObject({ status, code, ...(pointer && { errors: [{ pointer }] }) })
+  })
+
+  test('refuse a book of more ratings than anybody reads', async ({ sql, owner }) => {
+    const id = await newDelinquentBook(sql, owner)
+    await sql`
+      insert into loans (org_id, id, portfolio_id, loan_number, borrower_name, currency, originated_on, original_principal, status, rating)
+      select org_id, gen_random_uuid(), portfolio_id, 'R-' || n, 'R', currency, originated_on, 0, 'current', 'R' || n
+      from loans, generate_series(1, 1000) as n where portfolio_id = ${id} and loan_number = 'L-1'`
+    const { body } = await owner.get(`/portfolios/${id}/charts/rating.svg`)
+    expect(body).toMatchObject({ status: 422, code: 'too_many_segments' })
+  })
+
+  test.for(names)('%s of another organisation is not there', async (name, { api, book: { id } }) => {
+    const stranger = await api.newOwner()
+    for (const format of ['svg', 'json'])
+      expect((await stranger.get(`/portfolios/${id}/charts/${name}.${format}`)).status).toBe(404)
+  })
+
+  test.skipIf(chromium === undefined)('are well-formed images to a browser', async ({ book: { id, owner } }) => {
+    const pictures = await Promise.all(names.map((name) => owner.get(`/portfolios/${id}/charts/${name}.svg`)))
+    expect(
+      await drawnBy(
+        chromium as string,
+        pictures.map(({ text }) => text),
+      ),
+    ).toEqual(pictures.map(({ text }) => `svg ${/width="(\d+)"/.exec(text)?.[1]}`))
+  })
+})
+
+/** What a browser makes of pictures: the root element of each as XML, and its width as an image. */
+async function drawnBy(browser: string, pictures: string[]): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'charts-'))
+  const page = `<!doctype html><meta charset="utf-8"><script>
+    const pictures = ${JSON.stringify(pictures).replaceAll('<', '\\u003c')}
+    Promise.all(pictures.map(async (text) => {
+      const root = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement
+      const image = new Image()
+      image.src = URL.createObjectURL(new Blob([text], { type: 'image/svg+xml' }))
+      await image.decode()
+      return root.querySelector('parsererror') ? 'malformed' : root.tagName + ' ' + image.naturalWidth
+    })).then((found) => { document.title = found.join() })
+  </script>`
+  await writeFile(join(folder, 'page.html'), page)
+  const flags = [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    `--user-data-dir=${folder}/profile`,
+    '--virtual-time-budget=5000',
+  ]
+  const { stdout } = await promisify(execFile)(browser, [...flags, '--dump-dom', `file://${folder}/page.html`])
+  await rm(folder, { recursive: true, force: true })
+  return /<title>([^<]*)<\/title>/.exec(stdout)?.[1]?.split(',') ?? []
+}
