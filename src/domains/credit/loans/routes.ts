@@ -1,9 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
+import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
-import { createLoan, deleteLoan, getLoan, listLoans, updateLoan } from './queries.ts'
-import { Loan, LoanCreate, LoanPage, LoanQuery, LoanUpdate } from './schemas.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
+import { createLoan, deleteLoan, exportLoans, getLoan, getPastLoan, listLoans, updateLoan } from './queries.ts'
+import { Loan, LoanCreate, LoanPage, LoanQuery, LoanTime, LoanUpdate } from './schemas.ts'
 
 const tags = ['credit']
 const read = { permission: 'credit:read' }
@@ -15,16 +16,21 @@ export const loans: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/loans',
     {
-      config: read,
+      config: { ...read, problems: [406, 422] },
       schema: {
         operationId: 'listLoans',
-        summary: 'List loans',
+        summary: 'List loans as they are or were, or export them all',
         tags,
         querystring: LoanQuery,
-        response: { 200: ref(LoanPage) },
+        response: { 200: listAnswer(ref(LoanPage)) },
       },
     },
-    async (request, reply) => sendPage(request, reply, await listLoans(request.scope, request.query)),
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'loan', model: Loan, query },
+        read: (part) => listLoans(scope, part),
+        copy: (names) => exportLoans(app.pools.exports, scope, query, names),
+      }),
   )
 
   app.post(
@@ -48,16 +54,27 @@ export const loans: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/loans/:id',
     {
-      config: read,
-      schema: { operationId: 'getLoan', summary: 'Get a loan', tags, params: IdParams, response: { 200: ref(Loan) } },
+      config: { ...read, problems: [422] },
+      schema: {
+        operationId: 'getLoan',
+        summary: 'Get a loan as it is or was',
+        tags,
+        params: IdParams,
+        querystring: LoanTime,
+        response: { 200: ref(Loan) },
+      },
     },
-    async (request, reply) => send(reply, await getLoan(request.scope, request.params.id)),
+    async ({ scope, params, query }, reply) => {
+      const past = query.as_of !== undefined || query.known_at !== undefined
+      // What was has no ETag: a change is made of what is.
+      return past ? getPastLoan(scope, params.id, query) : send(reply, await getLoan(scope, params.id))
+    },
   )
 
   app.patch(
     '/loans/:id',
     {
-      config: write,
+      config: { ...write, problems: [422] },
       schema: {
         operationId: 'updateLoan',
         summary: 'Change fields of a loan',

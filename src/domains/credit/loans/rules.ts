@@ -1,3 +1,5 @@
+import type { RowFault } from '../../../db/import-target.ts'
+
 /**
  * The maturity date that follows from origination and term: the same day `term_months` later, or the
  * last day of that month where it is shorter, as loan calendars and Postgres's `date + interval` count.
@@ -29,3 +31,34 @@ export function derive<T extends Dated>(loan: T): T {
     loan.matures_on = maturityOf(loan.originated_on, loan.term_months)
   return loan
 }
+
+/** A loan is in its portfolio's currency: amounts of several cannot be added up. */
+export const currencyFault = (currency: unknown, ofPortfolio: string): RowFault | undefined =>
+  currency === ofPortfolio
+    ? undefined
+    : { field: 'currency', code: 'currency_mismatch', message: `must be ${ofPortfolio}, as its portfolio is` }
+
+/** A rating is a grade of the portfolio's scale. @param grades null where the portfolio has no scale */
+export function gradeFault(rating: unknown, grades: readonly string[] | null): RowFault | undefined {
+  if (rating == null || grades === null || grades.includes(rating as string)) return undefined
+  return { field: 'rating', code: 'unknown_grade', message: `must be one of ${grades.join(', ')}` }
+}
+
+/** What a portfolio has against a loan, or against a patch of one: what is left out is not judged. */
+export function termsFault(
+  { currency, rating }: { currency?: unknown; rating?: unknown },
+  terms: { currency: string; grades: readonly string[] | null },
+): RowFault | undefined {
+  const wrong = currency === undefined ? undefined : currencyFault(currency, terms.currency)
+  return wrong ?? gradeFault(rating, terms.grades)
+}
+
+/** Nothing can be reported of a loan for a day before it was there; both are `YYYY-MM-DD`. */
+export const originationFault = (originatedOn: string, asOf: string): RowFault | undefined =>
+  asOf >= originatedOn
+    ? undefined
+    : {
+        field: 'originated_on',
+        code: 'snapshot_before_origination',
+        message: `is ${originatedOn}, after the reporting date ${asOf}`,
+      }

@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { type SchemaOptions, type Static, type TSchema, Type } from '@sinclair/typebox'
 import { loanTerms } from '../../../db/tables/credit.ts'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
 import {
@@ -19,7 +19,9 @@ import {
 
 const { status: loanStatuses } = loanTerms
 
-const Probability = () => Rate({ pattern: '^(0(\\.[0-9]{1,8})?|1(\\.0{1,8})?)$', description: 'share of one, 0 to 1' })
+/** A probability: a share of one, 0 to 1. */
+export const Probability = (options: SchemaOptions = {}) =>
+  Rate({ pattern: '^(0(\\.[0-9]{1,8})?|1(\\.0{1,8})?)$', description: 'share of one, 0 to 1', ...options })
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Nullable(schema))
 const Days = () => Type.Integer({ minimum: 0, maximum: 100_000 })
 
@@ -111,6 +113,44 @@ export const LoanPage = pageOf('LoanPage', ref(Loan))
 
 const Bound = () => Decimal(16, 4, { signed: true })
 
+/** The filters of the loan list. */
+export const LoanFilters = {
+  portfolio_id: Type.Optional(Uuid()),
+  loan_number: Type.Optional(Text(100)),
+  borrower_group: Type.Optional(Text(300)),
+  product: Type.Optional(Text(100)),
+  sector: Type.Optional(Text(100)),
+  country: Type.Optional(Text(2)),
+  state: Type.Optional(Text(100)),
+  currency: Type.Optional(Currency()),
+  status: Type.Optional(StringEnum(loanStatuses)),
+  status_in: Type.Optional(
+    Type.String({ pattern: `^(${loanStatuses.join('|')})(,(${loanStatuses.join('|')})){0,9}$`, maxLength: 100 }),
+  ),
+  stage: Type.Optional(Type.Integer({ minimum: 1, maximum: 3 })),
+  rating: Type.Optional(Text(20)),
+  originated_on_gte: Type.Optional(CalendarDate()),
+  originated_on_lte: Type.Optional(CalendarDate()),
+  matures_on_gte: Type.Optional(CalendarDate()),
+  matures_on_lte: Type.Optional(CalendarDate()),
+  original_principal_gte: Type.Optional(Bound()),
+  original_principal_lte: Type.Optional(Bound()),
+  balance_gte: Type.Optional(Bound()),
+  balance_lte: Type.Optional(Bound()),
+  days_past_due_gte: Type.Optional(Days()),
+  days_past_due_lte: Type.Optional(Days()),
+  import_id: Type.Optional(Uuid()),
+  q: Type.Optional(Text(100, { description: 'part of the loan number or the borrower name' })),
+}
+
+/** Which state of a loan is meant; both together: what was known at one time of another. */
+export const loanTime = {
+  as_of: Type.Optional(CalendarDate({ description: 'as reported for this date; today’s state without it' })),
+  known_at: Type.Optional(Timestamp({ description: 'as the database knew it at this moment' })),
+}
+export const LoanTime = Strict(loanTime)
+export type LoanTime = Static<typeof LoanTime>
+
 export const LoanQuery = pageQuery(
   [
     'created_at',
@@ -122,33 +162,6 @@ export const LoanQuery = pageQuery(
     'balance',
     'days_past_due',
   ],
-  {
-    portfolio_id: Type.Optional(Uuid()),
-    loan_number: Type.Optional(Text(100)),
-    borrower_group: Type.Optional(Text(300)),
-    product: Type.Optional(Text(100)),
-    sector: Type.Optional(Text(100)),
-    country: Type.Optional(Text(2)),
-    state: Type.Optional(Text(100)),
-    currency: Type.Optional(Currency()),
-    status: Type.Optional(StringEnum(loanStatuses)),
-    status_in: Type.Optional(
-      Type.String({ pattern: `^(${loanStatuses.join('|')})(,(${loanStatuses.join('|')})){0,9}$`, maxLength: 100 }),
-    ),
-    stage: Type.Optional(Type.Integer({ minimum: 1, maximum: 3 })),
-    rating: Type.Optional(Text(20)),
-    originated_on_gte: Type.Optional(CalendarDate()),
-    originated_on_lte: Type.Optional(CalendarDate()),
-    matures_on_gte: Type.Optional(CalendarDate()),
-    matures_on_lte: Type.Optional(CalendarDate()),
-    original_principal_gte: Type.Optional(Bound()),
-    original_principal_lte: Type.Optional(Bound()),
-    balance_gte: Type.Optional(Bound()),
-    balance_lte: Type.Optional(Bound()),
-    days_past_due_gte: Type.Optional(Days()),
-    days_past_due_lte: Type.Optional(Days()),
-    import_id: Type.Optional(Uuid()),
-    q: Type.Optional(Text(100, { description: 'part of the loan number or the borrower name' })),
-  },
+  { ...loanTime, ...LoanFilters },
 )
 export type LoanQuery = Static<typeof LoanQuery>

@@ -1,65 +1,118 @@
-import { and, eq, sql } from 'drizzle-orm'
-import { owned, type TenantScope } from '../../../db/scope.ts'
-import { loans } from '../../../db/tables/credit.ts'
-import { getPortfolio } from '../portfolios/queries.ts'
-import type { PortfolioMetrics } from './schemas.ts'
+import { type SQL, sql } from 'drizzle-orm'
+import type { TenantScope } from '../../../db/scope.ts'
+import { type Book, dateOf, openBook, segmentOf } from '../book/queries.ts'
+import { assertSegments, segmentsMax } from '../book/rules.ts'
+import { amount, figures, measured, ratio, sums, sumsOfSums } from './measures/queries.ts'
+import { bucketsOf, formulaVersion, noShare } from './rules.ts'
+import type { MetricsQuery, PortfolioMetrics, SegmentMetrics, SegmentsQuery } from './schemas.ts'
 
-type Totals = Omit<PortfolioMetrics, 'portfolio_id' | 'currency' | 'formula_version' | 'default_rate'> & {
-  default_rate_by_count: string | null
-  default_rate_by_original_principal: string | null
-}
+type Found<T, Made extends keyof T> = Omit<
+  T,
+  'portfolio_id' | 'currency' | 'as_of' | 'known_at' | 'filter' | 'formula_version' | Made
+>
+type FoundBucket = Omit<PortfolioMetrics['delinquency'][number], 'name' | 'from' | 'to'> & { bucket: number | null }
 
-const formulaVersion = 1
+const topDefault = 10
+
+/** What every answer about a book begins with. */
+export const headOf = ({ portfolio, asked }: Book) => ({
+  portfolio_id: portfolio.id,
+  currency: portfolio.currency,
+  ...asked,
+  formula_version: formulaVersion,
+})
 
 /**
- * The figures of a portfolio over all its loans, in one scan.
+ * The figures of a portfolio over the loans that were asked for, each as `formulas` in `rules.ts` has it, in one statement:
+ * one scan for all that is added up, another by borrower, and a third where `hhi_by` asks for it.
  *
- * - sums: unknown amounts count as 0
- * - default rate: loans that meet the portfolio's default definition ÷ all loans, by count and by original principal
- * - loss rate: (Σ charged off − Σ recovered) ÷ Σ original principal
- * - weighted averages (WAC, WAM as in ABS reporting): Σ balance × value ÷ Σ balance over the loans that state the value;
- *   remaining months run from the portfolio's `as_of` (today without one) to maturity, in whole months, never below 0
- *
- * Amounts have 4 places, shares 6; a share whose denominator is 0 is null.
+ * Every loan is in the portfolio's currency: one in another is refused where it would come in, so amounts can be added.
+ * @throws Problem `not_found`, `as_of_without_snapshots`
  */
-export async function portfolioMetrics(scope: TenantScope, portfolioId: string): Promise<PortfolioMetrics> {
-  const { id, currency, as_of, default_definition } = await getPortfolio(scope, portfolioId)
-  const { statuses, days_past_due_min } = default_definition
-  const remaining = sql`age(matures_on, coalesce(${as_of}::date, current_date))`
-  const rows = await scope.db.execute<Totals>(sql`
-    with book as (
-      select status, original_principal, coalesce(balance, 0) as balance, interest_rate, charged_off_amount, recovered_amount,
-        case when matures_on is not null
-          then greatest(0, extract(year from ${remaining}) * 12 + extract(month from ${remaining})) end as remaining_months,
-        status = any(string_to_array(${statuses.join(',')}, ',')) or coalesce(days_past_due >= ${days_past_due_min}::int, false) as defaulted
-      from ${loans} where ${and(owned(loans, scope), eq(loans.portfolio_id, portfolioId))}
-    ), statuses as (
-      select status, count(*) as count, sum(original_principal) as original_principal, sum(balance)::numeric(30,4) as balance
-      from book group by status
+export async function portfolioMetrics(
+  scope: TenantScope,
+  portfolioId: string,
+  query: MetricsQuery,
+): Promise<PortfolioMetrics> {
+  const { top = topDefault, hhi_by, ...asked } = query
+  const book = await openBook(scope, portfolioId, asked)
+  const [row] = await scope.db.execute<Found<PortfolioMetrics, 'delinquency'> & { delinquency: FoundBucket[] }>(sql`
+    with groups as materialized (
+      select status, stage, bucket, ${sums} from ${measured(book)} as loans group by status, stage, bucket
+    ), total as (select ${sumsOfSums} from groups),
+    statuses as (select status, ${sumsOfSums} from groups group by status),
+    stages as (select stage, ${sumsOfSums} from groups group by stage),
+    buckets as (select bucket, sum(loan_count)::int as count, sum(balance) as balance from groups group by bucket),
+    borrowers as materialized (${balancesBy(book, 'borrower')}),
+    shared as (select sum(balance) as balance from borrowers where balance > 0)
+    select now() as computed_at, ${dateOf(book)} as reference_date, ${figures},
+      (select coalesce(jsonb_object_agg(status, jsonb_build_object('count', loan_count,
+        'original_principal', ${raw(amount('original_principal'))}, 'balance', ${raw(amount('balance'))})), '{}') from statuses) as by_status,
+      (select coalesce(jsonb_agg(jsonb_build_object('stage', stage, 'count', loan_count, 'balance', ${raw(amount('balance'))},
+        'ead', ${raw(amount('ead'))}, 'expected_loss', expected_loss::numeric(30,4)::text,
+        'coverage', ${raw(ratio('expected_loss', 'balance'))}) order by stage nulls last), '[]') from stages) as by_stage,
+      (select coalesce(jsonb_agg(jsonb_build_object('bucket', bucket, 'count', count, 'balance', ${raw(amount('balance'))},
+        'share', ${raw(ratio('balance', '(select balance from total)'))})), '[]') from buckets) as delinquency,
+      (select coalesce(jsonb_agg(jsonb_build_object('borrower', segment, 'count', count, 'balance', ${raw(amount('balance'))},
+        'share', case when balance > 0 then ${raw(ratio('balance', '(select balance from shared)'))} end)
+        order by balance desc, segment), '[]') from (select * from borrowers order by balance desc, segment limit ${top}) as top) as top_borrowers,
+      jsonb_build_object('borrower', (select ${raw(hhiOf)} from borrowers where balance > 0)
+        ${hhi_by === undefined ? sql`` : sql`, ${hhi_by}::text, (select ${raw(hhiOf)} from (${balancesBy(book, hhi_by)}) as segments where balance > 0)`}) as hhi
+    from total`)
+  const { delinquency, ...found } = row!
+  const none = { count: 0, balance: '0.0000', share: noShare(found.balance) }
+  return { ...headOf(book), ...found, delinquency: bucketsOf(book.portfolio.bucket_edges, delinquency, none) }
+}
+
+const raw = (text: string): SQL => sql.raw(text)
+
+/** Σ share² of the rows' `balance`, in SQL. */
+const hhiOf = ratio('sum(balance * balance)', '(sum(balance) * sum(balance))')
+
+/** The loans and the balance of each value of a segment field, as a select of `segment`, `count` and `balance`. */
+export const balancesBy = (book: Book, field: string): SQL => sql`
+  select segment, count(*)::int as count, coalesce(sum(balance), 0) as balance
+  from (select ${segmentOf(field)} as segment, loans.balance from ${book.loans} as loans) as loans group by segment`
+
+/**
+ * The same figures for each segment, the largest balance first, in one statement. Loans without the field are the segment
+ * null. With `limit` what comes after so many is one row, `is_other`, the last.
+ *
+ * A first, light scan ranks the segments, so that the second adds up no more of them than are shown, and does not run at
+ * all where they are too many: half a million segments would take what memory there is.
+ * @throws Problem `not_found`, `as_of_without_snapshots`, `too_many_segments`
+ */
+export async function segmentMetrics(
+  scope: TenantScope,
+  portfolioId: string,
+  query: SegmentsQuery,
+): Promise<SegmentMetrics> {
+  const { by, by2, limit, ...asked } = query
+  const book = await openBook(scope, portfolioId, asked)
+  const fields = sql`${segmentOf(by)} as segment, ${by2 === undefined ? sql`null::text` : segmentOf(by2)} as segment_2`
+  const most = raw(String(limit ?? segmentsMax))
+  const key = raw('jsonb_build_array(segment, segment_2)::text')
+  const [row] = await scope.db.execute<Found<SegmentMetrics, 'by' | 'by2'>>(sql`
+    with ranked as materialized (
+      select segment, segment_2, count, row_number() over (order by balance desc, count desc, segment, segment_2) as place
+      from (
+        select segment, segment_2, count(*) as count, coalesce(sum(balance), 0) as balance
+        from (select ${fields}, loans.balance from ${book.loans} as loans) as loans group by segment, segment_2
+      ) as segments
+    ), groups as materialized (
+      select coalesce(((select jsonb_object_agg(${key}, place) from ranked where place <= ${most}) -> ${key})::int, ${most} + 1) as place, ${sums}
+      from ${measured(book, sql`, ${fields}`)} as loans
+      where ${limit !== undefined}::boolean or (select count(*) from ranked) <= ${segmentsMax}
+      group by 1
+    ), shown as (
+      select place, segment, segment_2, place > ${most} as is_other,
+        case when place > ${most} then (select count(*) from ranked) - ${most} else 1 end as segments,
+        ${raw(ratio('balance', '(select sum(balance) from groups)'))} as balance_share, ${figures}
+      from groups left join (select place, segment, segment_2 from ranked where place <= ${most}) as named using (place)
     )
-    select now() as computed_at, count(*)::int as loan_count,
-      coalesce(sum(original_principal), 0)::numeric(30,4) as original_principal,
-      coalesce(sum(balance), 0)::numeric(30,4) as balance,
-      coalesce(sum(charged_off_amount), 0)::numeric(30,4) as charged_off_amount,
-      coalesce(sum(recovered_amount), 0)::numeric(30,4) as recovered_amount,
-      (select coalesce(jsonb_object_agg(status, jsonb_build_object(
-        'count', count, 'original_principal', original_principal::text, 'balance', balance::text)), '{}') from statuses) as by_status,
-      round(count(*) filter (where defaulted)::numeric / nullif(count(*), 0), 6) as default_rate_by_count,
-      round(coalesce(sum(original_principal) filter (where defaulted), 0) / nullif(sum(original_principal), 0), 6) as default_rate_by_original_principal,
-      round((coalesce(sum(charged_off_amount), 0) - coalesce(sum(recovered_amount), 0)) / nullif(sum(original_principal), 0), 6) as loss_rate,
-      round(sum(balance * interest_rate) / nullif(sum(balance) filter (where interest_rate is not null), 0), 6) as weighted_average_rate,
-      round(sum(balance * remaining_months) / nullif(sum(balance) filter (where remaining_months is not null), 0), 6) as weighted_average_remaining_months
-    from book`)
-  const {
-    default_rate_by_count: by_count,
-    default_rate_by_original_principal: by_original_principal,
-    ...totals
-  } = rows[0]!
-  return {
-    portfolio_id: id,
-    currency,
-    formula_version: formulaVersion,
-    ...totals,
-    default_rate: { by_count, by_original_principal },
-  }
+    select now() as computed_at, ${dateOf(book)} as reference_date, (select count(*)::int from ranked) as segment_count,
+      (select coalesce(sum(count), 0)::int from ranked) as loan_count,
+      (select coalesce(jsonb_agg(to_jsonb(shown) - 'place' order by place), '[]') from shown) as segments`)
+  if (limit === undefined) assertSegments(row!.segment_count)
+  return { ...headOf(book), by, by2: by2 ?? null, ...row! }
 }

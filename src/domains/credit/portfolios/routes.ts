@@ -1,39 +1,72 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { created, ifMatch, send, sendPage } from '../../../lib/reply.ts'
+import { Problem } from '../../../lib/errors.ts'
+import { Limiter } from '../../../lib/limiter.ts'
+import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
-import { createPortfolio, deletePortfolio, getPortfolio, listPortfolios, updatePortfolio } from './queries.ts'
+import { listAnswer } from '../../../plugins/exports.ts'
+import {
+  archivePortfolio,
+  createPortfolio,
+  deletePortfolio,
+  duplicatePortfolio,
+  getPortfolio,
+  listPortfolios,
+  updatePortfolio,
+} from './queries.ts'
 import {
   DefaultDefinition,
   Portfolio,
   PortfolioCreate,
   PortfolioDeletion,
+  PortfolioDuplicate,
   PortfolioPage,
   PortfolioQuery,
+  PortfolioStatistics,
   PortfolioUpdate,
 } from './schemas.ts'
 
+const models = [
+  DefaultDefinition,
+  PortfolioStatistics,
+  Portfolio,
+  PortfolioPage,
+  PortfolioCreate,
+  PortfolioUpdate,
+  PortfolioDuplicate,
+]
 const tags = ['credit']
+/** A copy of a million loans takes longer than other requests may. */
+const copyWithinMs = 300_000
+const copiesAtOnce = 1
+const copiesWaiting = 16
 const read = { permission: 'credit:read' }
 const write = { permission: 'credit:write' }
 
 export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
-  for (const model of [DefaultDefinition, Portfolio, PortfolioPage, PortfolioCreate, PortfolioUpdate])
-    app.addSchema(model)
+  for (const model of models) app.addSchema(model)
+  const copies = new Limiter(copiesAtOnce, copiesWaiting, () => {
+    const detail = 'Portfolios are being duplicated, one after another, and many wait; try again in a moment.'
+    return new Problem('busy', detail, { retryAfterS: 5 })
+  })
 
   app.get(
     '/portfolios',
     {
-      config: read,
+      config: { ...read, problems: [406] },
       schema: {
         operationId: 'listPortfolios',
-        summary: 'List portfolios',
+        summary: 'List portfolios, or export them all',
         tags,
         querystring: PortfolioQuery,
-        response: { 200: ref(PortfolioPage) },
+        response: { 200: listAnswer(ref(PortfolioPage)) },
       },
     },
-    async (request, reply) => sendPage(request, reply, await listPortfolios(request.scope, request.query)),
+    async ({ scope, query }, reply) =>
+      reply.sendList({
+        ...{ scope, subject: 'portfolio', model: Portfolio, query },
+        read: (part) => listPortfolios(scope, part),
+      }),
   )
 
   app.post(
@@ -72,7 +105,7 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
   app.patch(
     '/portfolios/:id',
     {
-      config: write,
+      config: { ...write, problems: [422] },
       schema: {
         operationId: 'updatePortfolio',
         summary: 'Change fields of a portfolio',
@@ -84,6 +117,50 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) =>
       send(reply, await updatePortfolio(request.scope, request.params.id, request.body, ifMatch(request))),
+  )
+
+  for (const [action, archive, summary] of [
+    ['archive', true, 'Archive a portfolio: it leaves the list, and takes no changes of what it holds'],
+    ['unarchive', false, 'Take a portfolio back into use'],
+  ] as const)
+    app.post(
+      `/portfolios/:id/${action}`,
+      {
+        config: write,
+        schema: {
+          operationId: `${action}Portfolio`,
+          summary,
+          tags,
+          params: IdParams,
+          response: { 200: ref(Portfolio) },
+        },
+      },
+      async (request, reply) =>
+        send(
+          reply,
+          await request.once((scope) => archivePortfolio(scope, request.params.id, archive, ifMatch(request))),
+        ),
+    )
+
+  app.post(
+    '/portfolios/:id/duplicate',
+    {
+      handlerTimeout: copyWithinMs,
+      config: write,
+      schema: {
+        operationId: 'duplicatePortfolio',
+        summary: 'Make a portfolio with the settings of another, and its loans',
+        tags,
+        params: IdParams,
+        body: ref(PortfolioDuplicate),
+        response: { 201: ref(Portfolio) },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const portfolio = await request.once((scope) => copies.run(() => duplicatePortfolio(scope, id, request.body)))
+      return created(reply, `/api/v1/portfolios/${portfolio.id}`, portfolio)
+    },
   )
 
   app.delete(

@@ -46,6 +46,9 @@ const writable = {
   as_of: Type.Optional(Nullable(CalendarDate({ description: 'reporting date of the newest tape' }))),
   default_definition: Type.Optional(ref(DefaultDefinition)),
   bucket_edges: Type.Optional(BucketEdges()),
+  rating_scale_id: Type.Optional(
+    Nullable(Uuid({ description: 'the scale whose grades its loans may have; without one, any rating is taken' })),
+  ),
   manager_id: Type.Optional(Nullable(Uuid({ description: 'a user of the organisation' }))),
 }
 const Name = () => Text(200, { examples: ['SBA 7(a) loans'] })
@@ -56,8 +59,38 @@ export const PortfolioCreate = named(
 )
 export type PortfolioCreate = Static<typeof PortfolioCreate>
 
-export const PortfolioUpdate = named('PortfolioUpdate', Strict({ name: Type.Optional(Name()), ...writable }))
+export const PortfolioUpdate = named(
+  'PortfolioUpdate',
+  Strict({
+    name: Type.Optional(Name()),
+    currency: Type.Optional(Currency({ description: 'ISO 4217; while the portfolio holds no loans' })),
+    ...writable,
+  }),
+)
 export type PortfolioUpdate = Static<typeof PortfolioUpdate>
+
+export const PortfolioStatistics = named(
+  'PortfolioStatistics',
+  Type.Object(
+    {
+      loan_count: Type.Integer(),
+      balance: Type.String({ description: 'sum of the balances; decimal with 4 places' }),
+      reported_on: Nullable(CalendarDate({ description: 'the newest date for which loans were reported' })),
+    },
+    { description: 'only in lists with include=statistics' },
+  ),
+)
+export type PortfolioStatistics = Static<typeof PortfolioStatistics>
+
+export const PortfolioDuplicate = named(
+  'PortfolioDuplicate',
+  Strict({
+    name: Name(),
+    code: Type.Optional(Nullable(Code())),
+    with_loans: Type.Optional(Type.Boolean({ default: true, description: 'copy the loans as they are, too' })),
+  }),
+)
+export type PortfolioDuplicate = Static<typeof PortfolioDuplicate>
 
 export const Portfolio = named(
   'Portfolio',
@@ -73,7 +106,8 @@ export const Portfolio = named(
     bucket_edges: Type.Array(Type.Integer()),
     rating_scale_id: Nullable(Uuid()),
     manager_id: Nullable(Uuid()),
-    archived_at: Nullable(Timestamp()),
+    archived_at: Nullable(Timestamp({ description: 'since when it takes no changes of its loans' })),
+    statistics: Type.Optional(ref(PortfolioStatistics)),
     version: Type.Integer(),
     created_at: Timestamp(),
     updated_at: Timestamp(),
@@ -83,11 +117,23 @@ export type Portfolio = Static<typeof Portfolio>
 
 export const PortfolioPage = pageOf('PortfolioPage', ref(Portfolio))
 
-export const PortfolioQuery = pageQuery(['created_at', 'name'], {
+export const PortfolioQuery = pageQuery(['created_at', 'name', 'as_of'], {
   code: Type.Optional(Text(50)),
   currency: Type.Optional(Currency()),
   asset_class: Type.Optional(Text(100)),
-  manager_id: Type.Optional(Uuid()),
+  manager_id: Type.Optional(
+    Type.String({
+      pattern: '^(me|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$',
+      maxLength: 36,
+      description: 'UUID of a user, or `me`',
+    }),
+  ),
+  archived: Type.Optional(
+    StringEnum(['false', 'true', 'all'], { default: 'false', description: 'those in use, those archived, or both' }),
+  ),
+  created_at_gte: Type.Optional(Timestamp()),
+  created_at_lte: Type.Optional(Timestamp()),
+  include: Type.Optional(StringEnum(['statistics'], { description: 'adds the number of loans and their balance' })),
   q: Type.Optional(Text(100, { description: 'part of the name or the code' })),
 })
 export type PortfolioQuery = Static<typeof PortfolioQuery>

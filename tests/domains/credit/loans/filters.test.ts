@@ -3,7 +3,7 @@ import { test } from '../../../helpers/api.ts'
 import { newLoan, newPortfolio } from '../../../helpers/credit.ts'
 
 test('each filter of the loans keeps the loans that it names, and no other', async ({ owner }) => {
-  const [{ id: first }, { id: second }] = [await newPortfolio(owner), await newPortfolio(owner)]
+  const [{ id: first }, { id: second }] = [await newPortfolio(owner, { currency: 'EUR' }), await newPortfolio(owner)]
   const a = await newLoan(owner, first, {
     loan_number: 'A-1',
     borrower_name: 'Ada',

@@ -45,10 +45,30 @@ test('the metrics of the SBA tape are what adding up its CSV by hand gives', asy
     default_rate: {
       by_count: share(BigInt(defaulted.length), BigInt(book.length)),
       by_original_principal: share(sum(defaulted, 'DisbursementGross'), principal),
+      by_balance: null,
     },
     loss_rate: share(chargedOff, principal),
-    weighted_average_rate: null,
-    weighted_average_remaining_months: null,
+    recovery_rate: share(0n, chargedOff),
+    // The tape says nothing of rates, days past due, stages and probabilities, and nothing is left to be paid.
+    ...{ weighted_average_rate: null, weighted_average_remaining_months: null, weighted_average_age_months: null },
+    ...{ ead: amount(0n), expected_loss: null, expected_loss_ead_share: null, par_30: null, npl_ratio: null },
+    by_stage: [{ stage: null, count: book.length }],
+    hhi: { borrower: null },
   })
+  const { segments, segment_count } = (await owner.get(`/portfolios/${id}/metrics/segments?by=state`)).body
+  const states = Map.groupBy(book, ({ State }) => State)
+  expect(segment_count).toBe(states.size)
+  for (const { segment, loan_count, original_principal, charged_off_amount, default_rate, loss_rate } of segments) {
+    const loans = states.get(segment) as Loan[]
+    const [lent, lost] = [sum(loans, 'DisbursementGross'), sum(loans, 'ChgOffPrinGr')]
+    const [count, bad] = [
+      BigInt(loans.length),
+      BigInt(loans.filter(({ MIS_Status }) => MIS_Status === 'CHGOFF').length),
+    ]
+    expect([segment, loan_count, original_principal, charged_off_amount, default_rate.by_count, loss_rate]).toEqual([
+      ...[segment, loans.length, amount(lent), amount(lost)],
+      ...[share(bad, count), share(lost, lent)],
+    ])
+  }
   expect(book).toHaveLength(4_976)
 })

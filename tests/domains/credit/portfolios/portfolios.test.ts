@@ -35,9 +35,9 @@ describe('a portfolio', () => {
     expect(Date.parse(body.updated_at)).toBeGreaterThanOrEqual(Date.parse(made.updated_at))
   })
 
-  test('keeps its currency and cannot be given to another organisation', async ({ owner }) => {
+  test('cannot be given to another organisation', async ({ owner }) => {
     const { id } = await newPortfolio(owner)
-    for (const change of [{ currency: 'EUR' }, { org_id: owner.orgId }, { id: owner.id }, { version: 7 }])
+    for (const change of [{ archived_at: null }, { org_id: owner.orgId }, { id: owner.id }, { version: 7 }])
       expect([change, (await owner.patch(`/portfolios/${id}`, change)).status]).toEqual([change, 400])
   })
 

@@ -1,0 +1,90 @@
+import { describe, expect } from 'vitest'
+import { loanOf, newLoan, newPortfolio } from '../../../helpers/credit.ts'
+import { eventsOf, test } from '../../../helpers/sql.ts'
+
+describe('loans in bulk', () => {
+  test('are created, changed and deleted each by itself, and what fails is told', async ({ owner }) => {
+    const { id: portfolio } = await newPortfolio(owner)
+    const [a, b] = [await newLoan(owner, portfolio), await newLoan(owner, portfolio)]
+    const { status, body } = await owner.post('/loans/bulk', {
+      items: [
+        { op: 'create', data: loanOf(portfolio, { loan_number: 'NEW' }) },
+        { op: 'update', id: a.id, version: 1, data: { stage: 2 } },
+        { op: 'update', id: a.id, version: 1, data: { stage: 3 } },
+        { op: 'create', data: loanOf(portfolio, { loan_number: 'NEW' }) },
+        { op: 'create', data: { portfolio_id: portfolio } },
+        { op: 'create', data: loanOf(portfolio, { currency: 'EUR' }) },
+        { op: 'update', data: { stage: 1 } },
+        { op: 'delete', id: b.id },
+        { op: 'delete', id: b.id },
+      ],
+    })
+    expect([status, body.succeeded, body.failed]).toEqual([200, 3, 6])
+    expect(body.results.map(({ code }: { code?: string }) => code)).toEqual([
+      ...[undefined, undefined, 'version_mismatch', 'already_exists', 'validation_failed', 'currency_mismatch'],
+      ...['validation_failed', undefined, 'not_found'],
+    ])
+    expect((await owner.get(`/loans/${a.id}`)).body).toMatchObject({ stage: 2, version: 2 })
+    expect((await owner.get('/loans?loan_number=NEW')).body.data).toHaveLength(1)
+  })
+
+  test('are changed all or none where that is asked for', async ({ owner }) => {
+    const { id: portfolio } = await newPortfolio(owner)
+    const loan = await newLoan(owner, portfolio)
+    const items = [
+      { op: 'update', id: loan.id, data: { stage: 2 } },
+      { op: 'delete', id: '00000000-0000-7000-8000-000000000000' },
+    ]
+    const { status, body } = await owner.post('/loans/bulk', { items, atomic: true })
+    expect([status, body.code, body.errors[0].pointer]).toEqual([404, 'not_found', '/body/items/1'])
+    expect((await owner.get(`/loans/${loan.id}`)).body).toEqual(loan)
+  })
+})
+
+describe('all loans of a filter', () => {
+  test('are patched at once, with their history and one event', async ({ owner, sql }) => {
+    const portfolio = await newPortfolio(owner)
+    const path = `/portfolios/${portfolio.id}/loans/update`
+    const loans = []
+    for (const [balance, stage] of [
+      ['10', 1],
+      ['20', 2],
+      ['30', null],
+    ] as const)
+      loans.push(await newLoan(owner, portfolio.id, { balance, stage }))
+    const elsewhere = await newLoan(owner, (await newPortfolio(owner)).id, { balance: '99' })
+    const request = { filter: { balance_gte: '20' }, patch: { stage: 2, attributes: { seen: true } } }
+    const counts = { matched: 2, updated: 2, unchanged: 0 }
+    expect((await owner.post(path, { ...request, dry_run: true })).body).toEqual({ ...counts, dry_run: true })
+    expect((await owner.get(`/loans/${loans[2].id}`)).body).toEqual(loans[2])
+    expect((await owner.post(path, request)).body).toEqual({ ...counts, dry_run: false })
+    expect((await owner.get(`/loans/${loans[2].id}`)).body).toMatchObject({
+      ...{ stage: 2, version: 2, attributes: { seen: true } },
+    })
+    for (const loan of [loans[0], elsewhere]) expect((await owner.get(`/loans/${loan.id}`)).body).toEqual(loan)
+    const [change] = (await owner.get(`/loans/${loans[2].id}/history?field=stage`)).body.data
+    expect(change).toMatchObject({ before: null, after: 2, changed_by: owner.id, version: 2 })
+    const again = await owner.post(path, { filter: {}, patch: { stage: 2 } })
+    expect(again.body).toMatchObject({ matched: 3, updated: 1, unchanged: 2 })
+    const events = (await eventsOf(sql, portfolio.id)).slice(1)
+    expect(events.map(({ action, after }) => [action, after?.updated])).toEqual([
+      ['portfolio.loans_updated', 2],
+      ['portfolio.loans_updated', 1],
+    ])
+    expect(events[0]?.after).toEqual({ ...request, ...counts })
+  })
+
+  test('are not patched where the patch or the filter is none of a loan', async ({ api, owner }) => {
+    const { id } = await newPortfolio(owner)
+    await newLoan(owner, id)
+    const path = `/portfolios/${id}/loans/update`
+    const codeOf = async (body: object) => (await owner.post(path, body)).body.code
+    expect(await codeOf({ filter: {}, patch: {} })).toBe('validation_failed')
+    expect(await codeOf({ filter: {}, patch: { loan_number: 'X' } })).toBe('validation_failed')
+    expect(await codeOf({ filter: { portfolio_id: id }, patch: { stage: 1 } })).toBe('validation_failed')
+    expect(await codeOf({ patch: { stage: 1 } })).toBe('validation_failed')
+    expect(await codeOf({ filter: {}, patch: { currency: 'EUR' } })).toBe('currency_mismatch')
+    const other = await api.newOwner()
+    expect((await other.post(path, { filter: {}, patch: { stage: 1 } })).status).toBe(404)
+  })
+})
