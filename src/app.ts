@@ -5,10 +5,27 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { findAccess } from './access.ts'
 import type { Config } from './config.ts'
 import { audit } from './domains/audit/events/routes.ts'
+import { bulk } from './domains/credit/bulk/routes.ts'
+import { charts } from './domains/credit/charts/routes.ts'
+import { concentration } from './domains/credit/concentration/routes.ts'
+import { defaultRateTarget } from './domains/credit/default-rates/queries.ts'
+import { defaultRates } from './domains/credit/default-rates/routes.ts'
+import { delinquency } from './domains/credit/delinquency/routes.ts'
+import { history } from './domains/credit/history/routes.ts'
 import { loanTarget } from './domains/credit/loans/queries.ts'
 import { loans } from './domains/credit/loans/routes.ts'
 import { metrics } from './domains/credit/metrics/routes.ts'
 import { portfolios } from './domains/credit/portfolios/routes.ts'
+import { ratingScales } from './domains/credit/rating-scales/routes.ts'
+import { ratingTarget } from './domains/credit/ratings/imported/queries.ts'
+import { ratings } from './domains/credit/ratings/routes.ts'
+import { rollRates } from './domains/credit/roll-rates/routes.ts'
+import { snapshotTarget } from './domains/credit/snapshots/imported/queries.ts'
+import { snapshots } from './domains/credit/snapshots/routes.ts'
+import { stress } from './domains/credit/stress/routes.ts'
+import { transitions } from './domains/credit/transitions/routes.ts'
+import { vintages } from './domains/credit/vintages/routes.ts'
+import { watchLists } from './domains/credit/watch-lists/routes.ts'
 import { account } from './domains/identity/account/routes.ts'
 import { auth } from './domains/identity/auth/routes.ts'
 import { impersonation } from './domains/identity/impersonation/routes.ts'
@@ -18,7 +35,10 @@ import { me } from './domains/identity/me/routes.ts'
 import { sessions } from './domains/identity/sessions/routes.ts'
 import { stepUp } from './domains/identity/step-up/routes.ts'
 import { totp } from './domains/identity/totp/routes.ts'
+import { importEvents } from './domains/imports/events/routes.ts'
 import { imports } from './domains/imports/imports/routes.ts'
+import { importMappings } from './domains/imports/mappings/routes.ts'
+import { suggestions } from './domains/imports/suggest/routes.ts'
 import { apiKeys } from './domains/organizations/api-keys/routes.ts'
 import { explain } from './domains/organizations/explain/routes.ts'
 import { invitationAnswers, invitations } from './domains/organizations/invitations/routes.ts'
@@ -42,6 +62,7 @@ import background from './plugins/background.ts'
 import database from './plugins/database.ts'
 import deadlinePlugin from './plugins/deadline.ts'
 import errors, { clientError, frameworkErrors } from './plugins/errors.ts'
+import events from './plugins/events.ts'
 import exports from './plugins/exports.ts'
 import idempotency from './plugins/idempotency.ts'
 import lifecycle from './plugins/lifecycle.ts'
@@ -120,6 +141,7 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
   await app.register(idempotency)
   await app.register(mail)
   await app.register(exports)
+  await app.register(events)
 
   await app.register(routes, { prefix: '/api/v1' })
   return app
@@ -135,11 +157,19 @@ async function routes(api: FastifyInstance): Promise<void> {
   await api.register(tenantRoutes)
 }
 
+/** What is known of loans, and what follows from it. */
+const book = [portfolios, loans, bulk, history, snapshots, watchLists, ratingScales, ratings, defaultRates]
+const analyses = [metrics, delinquency, concentration, vintages, transitions, rollRates, stress, charts]
+
 /** Those which need an active organisation. */
 async function tenantRoutes(own: FastifyInstance): Promise<void> {
   const { domains } = own.config
   await own.register(tenant)
   for (const resource of [users, members, invitations, roles, apiKeys]) await own.register(resource)
-  if (domains.has('credit')) for (const resource of [portfolios, loans, metrics]) await own.register(resource)
-  if (domains.has('imports')) await own.register(imports, { targets: domains.has('credit') ? [loanTarget] : [] })
+  const credit = domains.has('credit')
+  if (credit) for (const resource of [...book, ...analyses]) await own.register(resource)
+  const targets = credit ? [loanTarget, snapshotTarget, ratingTarget, defaultRateTarget] : []
+  if (domains.has('imports'))
+    for (const resource of [importMappings, suggestions, imports, importEvents])
+      await own.register(resource, { targets })
 }

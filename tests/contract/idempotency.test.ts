@@ -13,9 +13,9 @@ const contract = await readContract()
 /**
  * Refresh has a replay of its own (the same token gives the same successor for a while); logout ends what could replay
  * it, and so does a switch: the token it was asked with is dead; a proof is never taken from an answer of before; the
- * first code of a second factor is tested beside it.
+ * first code of a second factor is tested beside it; a suggestion keeps nothing that a repeat could repeat.
  */
-const unkeyed = ['refresh', 'switchOrganization', 'stepUp', 'confirmTotp']
+const unkeyed = ['refresh', 'switchOrganization', 'stepUp', 'confirmTotp', 'suggestImportMapping']
 const keyed = contract.operations.filter(
   ({ method, body, operationId = '' }) => method === 'POST' && body !== undefined && !unkeyed.includes(operationId),
 )
@@ -52,7 +52,7 @@ async function prepare(operation: Operation, api: Api, sql: Sql, client: Client,
   }
 }
 
-/** The second payload, or the first with a switch turned, or a text prolonged, where both are the same. */
+/** The second payload, or the first with a switch turned, a text prolonged, or another word, where both are the same. */
 function different({ body }: Operation, first: Payload, second: Payload): Payload {
   if (JSON.stringify(first.body) !== JSON.stringify(second.body)) return second
   const sent = first.body as Record<string, unknown>
@@ -60,7 +60,12 @@ function different({ body }: Operation, first: Payload, second: Payload): Payloa
   const [name] = fields.find(([, { type }]) => type === 'boolean') ?? []
   if (name !== undefined) return { body: { ...sent, [name]: true } }
   const [text] = fields.find(([field, { enum: words }]) => typeof sent[field] === 'string' && !words) ?? []
-  return { body: { ...sent, [text as string]: `${sent[text as string]}, more` } }
+  if (text !== undefined) return { body: { ...sent, [text]: `${sent[text]}, more` } }
+  const [word, { enum: words = [] }] = fields.find(([field, schema]) => schema.enum && sent[field] !== undefined) ?? [
+    '',
+    {},
+  ]
+  return { body: { ...sent, [word]: words.find((one) => one !== sent[word]) } }
 }
 
 /** Whether the answer is one resource, by whose id two answers are told apart. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect } from 'vitest'
-import { inspect, type Operation, readContract, requiredQuery } from '../helpers/contract.ts'
+import { inspect, type Operation, pathWith, readContract, requiredQuery } from '../helpers/contract.ts'
 import { test } from '../helpers/contract-callers.ts'
 import { Maker } from '../helpers/contract-maker.ts'
 
@@ -18,12 +18,13 @@ const withQuery = titled(
 )
 
 describe.each(withJson)('the body of %s', (_title, operation) => {
-  const url = (template: string) => template.replace(/\{[^}]+\}/g, randomUUID())
-
   test('may hold nothing the document does not name, and the answer names what it was', async ({ by }) => {
     const owner = await by(operation)
     const { body } = await maker.payload(operation, owner)
-    const answer = await owner.send(operation.method, url(operation.path), { ...(body as object), is_superuser: true })
+    const answer = await owner.send(operation.method, pathWith(operation, randomUUID), {
+      ...(body as object),
+      is_superuser: true,
+    })
     expect(answer.body).toMatchObject({
       code: 'validation_failed',
       errors: [{ pointer: '/body/is_superuser', code: 'unknown_field' }],
@@ -35,7 +36,7 @@ describe.each(withJson)('the body of %s', (_title, operation) => {
     const owner = await by(operation)
     const properties = Object.entries(operation.body?.schema.properties ?? {})
     const wrong = Object.fromEntries(properties.map(([name, { type }]) => [name, type?.includes('string') ? 1 : 'one']))
-    const answer = await owner.send(operation.method, url(operation.path), wrong)
+    const answer = await owner.send(operation.method, pathWith(operation, randomUUID), wrong)
     const pointers = answer.body.errors.map(({ pointer }: { pointer: string }) => pointer)
     expect(pointers).toEqual(expect.arrayContaining(properties.map(([name]) => `/body/${name}`)))
     inspect(operation, answer)
@@ -48,7 +49,7 @@ describe.each(withJson)('the body of %s', (_title, operation) => {
       if (words || !type?.includes('string')) continue
       for (const text of ['a\u0000b', '\ud800', "'; --", '\u202e\u0085\ufeff', 'é'.repeat(200)]) {
         const sent = { ...(body as object), [name]: text }
-        const answer = await owner.send(operation.method, url(operation.path), sent)
+        const answer = await owner.send(operation.method, pathWith(operation, randomUUID), sent)
         expect(answer.status, `${name}: ${answer.text}`).toBeLessThan(500)
         inspect(operation, answer)
       }
@@ -72,7 +73,7 @@ describe.each(withJson)('the body of %s', (_title, operation) => {
       ['{}', {}, 415, 'unsupported_media_type'],
     ]
     for (const [body, headers, status, code] of cases) {
-      const answer = await owner.send(operation.method, url(operation.path), body, headers)
+      const answer = await owner.send(operation.method, pathWith(operation, randomUUID), body, headers)
       expect(answer.body, `${body?.slice(0, 40)} as ${headers['content-type']}`).toMatchObject({ status, code })
       inspect(operation, answer)
     }
@@ -84,7 +85,12 @@ describe.each(withId)('the id in %s', (_title, operation) => {
     const owner = await by(operation)
     const { body, headers } = await maker.payload(operation, owner)
     for (const id of ['1', 'nope', '%00', "'--", 'x'.repeat(150), randomUUID().toUpperCase()]) {
-      const answer = await owner.send(operation.method, operation.path.replace(/\{[^}]+\}/g, id), body, headers)
+      const answer = await owner.send(
+        operation.method,
+        pathWith(operation, () => id),
+        body,
+        headers,
+      )
       expect(answer.body, id).toMatchObject({ status: 400, code: 'validation_failed' })
       inspect(operation, answer)
     }
@@ -92,7 +98,7 @@ describe.each(withId)('the id in %s', (_title, operation) => {
 })
 
 describe.each(withQuery)('the query of %s', (_title, operation) => {
-  const url = `${operation.path.replace(/\{[^}]+\}/g, randomUUID())}?${requiredQuery(operation)}&`
+  const url = `${pathWith(operation, randomUUID)}?${requiredQuery(operation)}&`
 
   test('may hold nothing the document does not name', async ({ by }) => {
     const owner = await by(operation)

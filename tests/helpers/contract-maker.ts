@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { ValidateFunction } from 'ajv'
 import { expect } from 'vitest'
 import { strictAjv } from '../../src/lib/validator.ts'
 import type { Answer, Client } from './api.ts'
@@ -40,7 +41,10 @@ export class Maker {
     let prefix = ''
     let path = ''
     for (const segment of template.split('/').slice(1)) {
-      path += segment.startsWith('{') ? `/${(await this.make(prefix, client, path)).id}` : `/${segment}`
+      const value = segment.startsWith('{')
+        ? (this.#exampleAt(`${prefix}/${segment}`) ?? (await this.make(prefix, client, path)).id)
+        : segment
+      path += `/${value}`
       prefix += `/${segment}`
     }
     return path === '' ? '/' : path
@@ -95,10 +99,11 @@ export class Maker {
       return { body: values }
     }
     const form = new FormData()
-    for (const [name, value] of Object.entries(values))
-      form.set(name, typeof value === 'string' ? value : JSON.stringify(value))
     for (const [name, schema] of Object.entries(body.schema.properties ?? {}))
-      if (schema.format === 'binary') form.set(name, new Blob([await this.#file(path, client)]), 'example.csv')
+      if (schema.format === 'binary')
+        form.set(name, new Blob([String(values[name] ?? (await this.#file(path, client)))]), 'example.csv')
+      else if (values[name] !== undefined)
+        form.set(name, typeof values[name] === 'string' ? values[name] : JSON.stringify(values[name]))
     const encoded = new Response(form)
     return {
       body: Buffer.from(await encoded.arrayBuffer()),
@@ -112,6 +117,13 @@ export class Maker {
     const plural = name.endsWith('y') ? `${name.slice(0, -1)}ies` : `${name}s`
     const named = this.contract.collections().filter((path) => path.endsWith(`/${plural}`))
     return named.find((path) => !path.includes('/platform/')) ?? named[0]
+  }
+
+  /** What stands at the end of this path where it is no id. */
+  #exampleAt(template: string): unknown {
+    const operation = this.contract.operations.find(({ path }) => path.startsWith(template))
+    const name = template.slice(template.lastIndexOf('{') + 1, -1)
+    return operation?.parameters.find((one) => one.in === 'path' && one.name === name)?.example
   }
 
   #creator(collection: string): Operation | undefined {
@@ -174,9 +186,14 @@ export function modelOf({ responses }: Operation): string | undefined {
   return success?.content?.['application/json']?.schema.$ref
 }
 
+const ajv = strictAjv()
+const validators = new WeakMap<Schema, ValidateFunction>()
+
 /** The example made unlike any other, where the schema allows it. */
 function fresh(name: string, example: string, schema: Schema): string {
   const mark = randomBytes(6).toString('hex')
   const marked = name.endsWith('email') ? `${mark}-${example}` : `${example}-${mark}`
-  return strictAjv().compile(schema)(marked) ? marked : example
+  const validate = validators.get(schema) ?? ajv.compile(schema)
+  validators.set(schema, validate)
+  return validate(marked) ? marked : example
 }

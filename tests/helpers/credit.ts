@@ -28,3 +28,18 @@ export async function newLoan(owner: Client, portfolioId: string, more: object =
   expect(status, JSON.stringify(body)).toBe(201)
   return body
 }
+
+/** The grades of {@link newScale}, from the least to the most risky. */
+export const gradesOf = [
+  { grade: 'A', ordinal: 1, pd: '0.001', is_default: false },
+  { grade: 'B', ordinal: 2, pd: '0.02', is_default: false },
+  { grade: 'C', ordinal: 3, pd: null, is_default: false },
+  { grade: 'D', ordinal: 4, pd: '1', is_default: true },
+]
+
+/** @returns the rating scale as the API answered it: A, B, C and D, which means default */
+export async function newScale(owner: Client, more: object = {}) {
+  const { status, body } = await owner.post('/rating-scales', { name: `Scale ${++numbers}`, grades: gradesOf, ...more })
+  expect(status, JSON.stringify(body)).toBe(201)
+  return body
+}
