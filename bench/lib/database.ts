@@ -14,6 +14,7 @@ export type Database = {
   /** As the service's role. */
   url: string
   /** As the owner. */
+  ownerUrl: string
   sql: postgres.Sql
   version: string
   /** Process id of the postmaster, where it runs on this machine. */
@@ -33,15 +34,32 @@ export async function createDatabase(config: Config): Promise<Database> {
   }
   try {
     await dropLeftovers(admin)
-    const name = `${prefix}${randomBytes(4).toString('hex')}`
-    const at = (url: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href
-    await admin`create database ${admin(name)}`
-    closers.push(async () => void (await admin`drop database ${admin(name)} with (force)`))
-    await migrate(at(server.ownerUrl), { serviceRole: decodeURIComponent(new URL(server.url).username) })
-    const sql = postgres(at(server.ownerUrl), { max: 1, onnotice: () => undefined })
-    closers.push(() => sql.end({ timeout: 5 }))
+    const made = await createIn(admin, server)
+    closers.push(made.drop)
+    return { ...made, drop }
+  } catch (error) {
+    await drop()
+    throw error
+  }
+}
+
+/** Another database of this run in the same Postgres; its owner drops it before the first. */
+export const createBeside = ({ sql, url, ownerUrl }: Database): Promise<Database> => createIn(sql, { url, ownerUrl })
+
+async function createIn(admin: postgres.Sql, server: { url: string; ownerUrl: string }): Promise<Database> {
+  const name = `${prefix}${randomBytes(4).toString('hex')}`
+  const at = (url: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href
+  const [url, ownerUrl] = [at(server.url), at(server.ownerUrl)]
+  await admin`create database ${admin(name)}`
+  const sql = postgres(ownerUrl, { max: 1, onnotice: () => undefined })
+  const drop = async () => {
+    await sql.end({ timeout: 5 })
+    await admin`drop database ${admin(name)} with (force)`
+  }
+  try {
+    await migrate(ownerUrl, { serviceRole: decodeURIComponent(new URL(server.url).username) })
     const [row] = await sql`select pg_backend_pid() as pid, current_setting('server_version') as version`
-    return { url: at(server.url), sql, version: row?.version, postmaster: postmasterOf(row?.pid), drop }
+    return { url, ownerUrl, sql, version: row?.version, postmaster: postmasterOf(row?.pid), drop }
   } catch (error) {
     await drop()
     throw error

@@ -57,3 +57,13 @@ export function memoryOf(pid: number): { now: number; peak: number } | undefined
 export function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5')
 }
+
+/** Watches a process from now on. @returns how far above today's its memory has been, in bytes */
+export function watchMemory(pid: number): () => number | undefined {
+  const before = memoryOf(pid)
+  if (before !== undefined) resetPeak(pid)
+  return () => {
+    const after = memoryOf(pid)
+    return before === undefined || after === undefined ? undefined : after.peak - before.now
+  }
+}

@@ -16,7 +16,7 @@ const secrets = {
 }
 
 /** Both sides read the same configuration: production's, with limits out of the way and every request logged. */
-const environment = (database: Database) => ({
+export const environment = (database: Database) => ({
   ...secrets,
   NODE_ENV: 'production',
   DATABASE_URL: database.url,
