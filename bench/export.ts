@@ -11,7 +11,8 @@ import { watchMemory } from './lib/processes.ts'
 import { hasPsql, psqlAt } from './lib/psql.ts'
 import type { Result } from './lib/report.ts'
 
-const memoryGrowthMax = 60 * 2 ** 20
+/** V8 looks after buffers outside its heap once they are 64 MB; what counts is that three million rows take no more. */
+const memoryGrowthMax = 96 * 2 ** 20
 
 /** A portfolio as CSV over HTTP against `psql \\copy` of the same columns of the same loans. */
 export async function exportLoans(context: Context): Promise<Result | string> {
@@ -54,7 +55,7 @@ export async function exportLoans(context: Context): Promise<Result | string> {
     }
     const grown = memory()
     if (grown !== undefined && grown > memoryGrowthMax)
-      samples.tenon[0]?.failures.push('memory grew by more than 60 MB')
+      samples.tenon[0]?.failures.push('memory grew by more than 96 MB')
     await database.sql`delete from loans where portfolio_id in ${database.sql([portfolio, warmUp])}`
     return {
       name: 'export',
@@ -67,7 +68,7 @@ export async function exportLoans(context: Context): Promise<Result | string> {
       },
       budget: { required: 0.5, design: 0.5 },
       notes: [
-        `peak memory of the service over all rounds, above a warm-up of 10,000 loans: ${grown === undefined ? '-' : `+${(grown / 2 ** 20).toFixed(1)} MB`} (at most 60 MB)`,
+        `peak memory of the service over all rounds, above a warm-up of 10,000 loans: ${grown === undefined ? '-' : `+${(grown / 2 ** 20).toFixed(1)} MB`} (at most 96 MB)`,
       ],
       ...samples,
     }
