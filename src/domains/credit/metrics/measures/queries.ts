@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { type Book, dateOf, defaulted } from '../../book/queries.ts'
+import { type Book, dateOf, defaulted, expectedLosses, exposure, stageOf } from '../../book/queries.ts'
 
 /** Whole months between two dates, never below 0, as `age` counts: from the 31st to the 28th is not yet a month. */
 const months = (from: SQL, to: SQL): SQL => {
@@ -7,44 +7,35 @@ const months = (from: SQL, to: SQL): SQL => {
   return sql`greatest(0, date_part('year', ${age}) * 12 + date_part('month', ${age}))::int`
 }
 
-/** Loans in these states may still be drawn. */
-const open = sql.raw(`('current', 'delinquent', 'default')`)
-
 /**
  * Each loan with what the figures are made of, as a table expression: its columns as they are but `balance`, 0 where it is
  * unknown, and besides
  *
  * - `remaining_months` (null without a maturity), `age_months`: whole months to and from the date of the book
  * - `bucket`: how many of the portfolio's `bucket_edges` its days past due have reached; null where they are unknown
- * - `defaulted`, by the portfolio's definition, and `ifrs_stage`: the loan's stage, or where it states none 3 in default, 2
- *   when more than 30 days past due, else 1 (IFRS 9 5.5.11, B5.5.37)
- * - `ead`: drawn + CCF × undrawn (Basel CRE32, CRE20); drawn is the balance, never below 0; undrawn what the commitment
- *   leaves of it, never below 0, and 0 for a loan that is closed; an unknown CCF is 1
- * - `el_12m`, `el_lifetime`, `expected_loss`: PD × LGD × EAD with the 12-month PD, with that of the lifetime (unknown in
- *   stage 3 it is 1: the default has happened), and with that of its stage (IFRS 9 5.5.3, 5.5.5); null where PD or LGD is
- *   unknown; not discounted
+ * - `defaulted` by the portfolio's definition, `ifrs_stage`, `ead`, `el_12m`, `el_lifetime` and `expected_loss`: as
+ *   `stageOf`, `exposure` and `expectedLosses` say, which stress tests share
  *
  * @param more further columns, each with a comma before it
  */
 export const measured = (book: Book, more: SQL = sql``): SQL => sql`(
-  select *, ead * lgd * pd_12m as el_12m, ead * lgd * pd_until_end as el_lifetime,
-    ead * lgd * case when ifrs_stage = 1 then pd_12m else pd_until_end end as expected_loss
+  select *, ${losses.el_12m} as el_12m, ${losses.el_lifetime} as el_lifetime, ${losses.expected_loss} as expected_loss
   from (
-    select *, case when ifrs_stage = 3 then coalesce(pd_lifetime, 1) else pd_lifetime end as pd_until_end,
-      drawn + case when status in ${open} then coalesce(ccf, 1) * greatest(coalesce(commitment, 0) - drawn, 0) else 0 end as ead
-    from (
-      select *, coalesce(stage, case when defaulted then 3 when days_past_due > 30 then 2 else 1 end) as ifrs_stage
-      from (
-        select status, stage, original_principal, coalesce(balance, 0) as balance, greatest(balance, 0) as drawn, commitment,
-          interest_rate, pd_12m, pd_lifetime, lgd, ccf, days_past_due, past_due_amount, charged_off_amount, recovered_amount,
-          case when matures_on is not null then ${months(dateOf(book), sql`matures_on`)} end as remaining_months,
-          ${months(sql`originated_on`, dateOf(book))} as age_months,
-          ${bucketOf(book)} as bucket, ${defaulted(book)} as defaulted ${more}
-        from ${book.loans} as loans
-      ) as stated
-    ) as staged
+    select loans.status, loans.stage, loans.original_principal, coalesce(loans.balance, 0) as balance, loans.commitment, loans.interest_rate,
+      loans.pd_12m, loans.pd_lifetime, loans.lgd, loans.days_past_due, loans.past_due_amount, loans.charged_off_amount,
+      loans.recovered_amount,
+      case when loans.matures_on is not null then ${months(dateOf(book), sql`loans.matures_on`)} end as remaining_months,
+      ${months(sql`loans.originated_on`, dateOf(book))} as age_months, ${bucketOf(book)} as bucket,
+      ${defaulted(book)} as defaulted, ${stageOf(book)} as ifrs_stage, ${exposure} as ead ${more}
+    from ${book.loans} as loans
   ) as exposed
 )`
+
+const losses = expectedLosses(
+  { pd_12m: sql`pd_12m`, pd_lifetime: sql`pd_lifetime`, lgd: sql`lgd` },
+  sql`ead`,
+  sql`ifrs_stage`,
+)
 
 /** How many of the portfolio's bucket edges a loan's days past due have reached, in SQL. */
 export const bucketOf = ({ portfolio }: Pick<Book, 'portfolio'>): SQL =>
