@@ -1,7 +1,6 @@
 import { getTableColumns, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../lib/errors.ts'
 import { newId } from '../lib/ids.ts'
-import { clientOf } from './client.ts'
 import type { TenantScope } from './scope.ts'
 import { loans, loanVersions } from './tables/credit.ts'
 
@@ -35,7 +34,7 @@ export function bookOf({ org_id }: TenantScope, portfolioId: string, { as_of, kn
 }
 
 /** Whether a version was known at that time, or is known now. */
-const knownAt = (known_at?: string): SQL =>
+export const knownAt = (known_at?: string | SQL): SQL =>
   known_at
     ? sql`known_from <= ${known_at}::timestamptz and (known_to is null or known_to > ${known_at}::timestamptz)`
     : sql`known_to is null`
@@ -75,16 +74,11 @@ export async function reportingDates(
 /** @throws Problem `as_of_without_snapshots`, with the nearest dates, when nothing was reported for the date */
 export async function assertReported(scope: TenantScope, portfolioId: string, { as_of, known_at }: BookTime) {
   if (as_of === undefined) return
-  const client = clientOf(scope.db)
-  const known =
-    known_at === undefined
-      ? client`known_to is null`
-      : client`known_from <= ${known_at}::timestamptz and (known_to is null or known_to > ${known_at}::timestamptz)`
-  const mine = client`org_id = ${scope.org_id} and portfolio_id = ${portfolioId} and as_of is not null and ${known}`
-  const [found] = await client<{ there: boolean; before: string | null; after: string | null }[]>`
-    select exists (select from loan_versions where ${mine} and as_of = ${as_of}::date) as there,
-      (select max(as_of) from loan_versions where ${mine} and as_of < ${as_of}::date) as before,
-      (select min(as_of) from loan_versions where ${mine} and as_of > ${as_of}::date) as after`
+  const mine = sql`org_id = ${scope.org_id}::uuid and portfolio_id = ${portfolioId}::uuid and as_of is not null and ${knownAt(known_at)}`
+  const [found] = await scope.db.execute<{ there: boolean; before: string | null; after: string | null }>(sql`
+    select exists (select from ${loanVersions} where ${mine} and as_of = ${as_of}::date) as there,
+      (select max(as_of) from ${loanVersions} where ${mine} and as_of < ${as_of}::date) as before,
+      (select min(as_of) from ${loanVersions} where ${mine} and as_of > ${as_of}::date) as after`)
   if (found?.there) return
   const nearest = [found?.before, found?.after].filter(Boolean).join(' and ')
   throw new Problem(
@@ -93,7 +87,7 @@ export async function assertReported(scope: TenantScope, portfolioId: string, { 
   )
 }
 
-const kept = ['org_id', ...bookColumns.filter((name) => name !== 'org_id'), 'version']
+const kept = [...bookColumns, 'version']
 
 /**
  * The CTE that keeps loans as they were before a change: rows of the CTE `from` (whole rows of `loans`) become versions

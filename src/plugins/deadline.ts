@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { Problem } from '../lib/errors.ts'
+import { tookTooLong } from './errors.ts'
 
 type Options = { limitMs: number; sweepEveryMs: number }
 
@@ -17,7 +17,7 @@ export default fp(
       for (const [reply, begunMs] of open) {
         if (begunMs > before) return
         open.delete(reply)
-        if (!reply.sent) reply.send(late(reply.request.raw.complete))
+        if (!reply.sent) reply.send(tookTooLong(reply.request))
       }
     }
     const timer = setInterval(sweep, sweepEveryMs).unref()
@@ -33,8 +33,3 @@ export default fp(
   },
   { name: 'deadline', dependencies: ['errors'] },
 )
-
-const late = (complete: boolean) =>
-  complete
-    ? new Problem('unavailable', 'The request took too long; try again later.', { retryAfterS: 5 })
-    : new Problem('request_timeout', 'The body did not arrive in time.')

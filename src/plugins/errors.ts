@@ -138,13 +138,17 @@ function frameworkProblem(code: string, request: FastifyRequest): Problem | unde
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return new Problem('uri_too_long', 'A path parameter is too long.')
     case 'FST_ERR_HANDLER_TIMEOUT':
-      return request.raw.complete
-        ? new Problem('unavailable', 'The request took too long; try again later.', { retryAfterS: 5 })
-        : new Problem('request_timeout', 'The body did not arrive in time.')
+      return tookTooLong(request)
     default:
       return undefined
   }
 }
+
+/** Why a request is ended before its answer. */
+export const tookTooLong = ({ raw }: FastifyRequest): Problem =>
+  raw.complete
+    ? new Problem('unavailable', 'The request took too long; try again later.', { retryAfterS: 5 })
+    : new Problem('request_timeout', 'The body did not arrive in time.')
 
 function validationProblem(error: AnyError): Problem {
   const context = error.validationContext ?? 'body'

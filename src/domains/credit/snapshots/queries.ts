@@ -1,5 +1,6 @@
 import { and, eq, getTableColumns, isNull, type SQL, sql } from 'drizzle-orm'
 import { recordEvent } from '../../../db/audit.ts'
+import { knownAt } from '../../../db/book.ts'
 import { clientOf } from '../../../db/client.ts'
 import { withConstraints } from '../../../db/errors.ts'
 import { compare, listPage } from '../../../db/list.ts'
@@ -34,8 +35,7 @@ const list = {
   filters: {
     loan_id: compare(loanVersions.loan_id),
     holds: (value: SQL) => sql`(${loanVersions.known_to} is null) = ${value}::boolean`,
-    known_at: (value: SQL) => sql`${loanVersions.known_from} <= ${value}::timestamptz
-      and (${loanVersions.known_to} is null or ${loanVersions.known_to} > ${value}::timestamptz)`,
+    known_at: (value: SQL) => knownAt(value),
   },
 }
 
