@@ -111,23 +111,24 @@ export async function insertAudited<T extends TenantTable>(
     if (row === undefined && guard !== undefined) throw await refusalOf(guard)
     return row as unknown as InferSelectModel<T>
   }
+  let refused: unknown
   const [made] = await inserted.catch((error: unknown) => {
-    // Its first use committed after this statement had begun to look.
-    if (databaseError(error)?.constraint_name === keyConstraint) return []
-    throw error
+    // The key's first use may have committed after this statement had begun to look, and have left no room for its row.
+    if (!databaseError(error)?.code.startsWith(integrityViolation)) throw error
+    refused = error
+    return []
   })
   if (made !== undefined) return made as unknown as InferSelectModel<T>
-  const before = rowMadeBefore(db, getTableName(table), once).catch((error: unknown) => refusedOr(guard, error))
+  const before = rowMadeBefore(db, getTableName(table), once).catch(async (error: unknown) => {
+    // Where nobody has used the key, it was the row that was refused, or the guard that let nothing through.
+    const unused = error instanceof Problem && error.code === 'idempotency_in_progress'
+    throw (unused ? (refused ?? (await guard?.refusal())) : undefined) ?? error
+  })
   return (await before) as InferSelectModel<T>
 }
 
-/** Where nobody has used the key, what let nothing through was the guard. */
-async function refusedOr(guard: Guard | undefined, error: unknown): Promise<never> {
-  const unused = error instanceof Problem && error.code === 'idempotency_in_progress'
-  throw (unused ? await guard?.refusal() : undefined) ?? error
-}
-
-const keyConstraint = 'idempotency_keys_org_id_principal_route_key_pk'
+/** The class of Postgres' codes for violated constraints. */
+const integrityViolation = '23'
 
 const keyValues = (use: KeyUse) => ({
   _lock: lockName(use),

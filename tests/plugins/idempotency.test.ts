@@ -1,5 +1,7 @@
-import { describe, expect } from 'vitest'
+import { describe, expect, onTestFinished } from 'vitest'
+import { createPool, type Db } from '../../src/db/client.ts'
 import { purgeKeys } from '../../src/db/idempotency.ts'
+import { createPortfolio } from '../../src/domains/credit/portfolios/queries.ts'
 import { password } from '../helpers/api.ts'
 import { newPortfolio } from '../helpers/credit.ts'
 import { countEvents, test } from '../helpers/sql.ts'
@@ -48,6 +50,48 @@ describe('a POST with an Idempotency-Key', () => {
       })
       .catch((error) => expect(error.message).toBe('undo'))
     expect((await first)?.status).toBe(201)
+  })
+
+  test('gets the first answer though it began before the first ended, and a name is free only once', async ({
+    api,
+    owner,
+    sql,
+  }) => {
+    // The function that the statement locks its key with, made to wait until the first use has committed.
+    await sql`create schema late`
+    await sql`grant usage on schema late to public`
+    await sql.unsafe(`
+      create function late.pg_try_advisory_xact_lock(bigint) returns boolean language plpgsql as
+      'begin perform pg_advisory_xact_lock_shared(77); return pg_catalog.pg_try_advisory_xact_lock($1); end'`)
+    const url = `${api.url}?search_path=late,pg_catalog,public`
+    const late = createPool({
+      url,
+      name: 'late',
+      max: 2,
+      acquireTimeoutMs: 5_000,
+      statementTimeoutMs: 0,
+      maxLifetimeS: 60,
+    })
+    onTestFinished(() => late.close())
+    const caller = { org_id: owner.orgId, principal: `user:${owner.id}` }
+    const actor = { ...caller, user_id: owner.id, request_id: 'r', ip: '127.0.0.1' }
+    const make = (db: Db, key: string) => {
+      const once = { ...caller, route: 'POST /portfolios', key, request_hash: 'h' }
+      return createPortfolio({ db, org_id: owner.orgId, actor, once }, { ...book, code: 'ONCE' })
+    }
+    const [first, repeat, other] = await sql
+      .begin(async (tx) => {
+        await tx`select pg_advisory_xact_lock(77)`
+        const both = Promise.allSettled([make(late.db, 'k-9'), make(late.db, 'k-10')])
+        const waits = () => sql`
+          select 1 from pg_stat_activity where application_name = 'late' and wait_event_type = 'Lock'`
+        await expect.poll(async () => (await waits()).length, { timeout: 2_000, interval: 5 }).toBe(2)
+        const first = await make(api.app.pools.requests.db, 'k-9')
+        return [first, both] as const
+      })
+      .then(async ([first, both]) => [first, ...(await both)] as const)
+    expect(repeat).toEqual({ status: 'fulfilled', value: first })
+    expect(other).toMatchObject({ status: 'rejected', reason: { code: 'already_exists' } })
   })
 
   test('with another body is refused', async ({ owner }) => {
