@@ -182,7 +182,7 @@ export async function callersOf(api: Api, sql: postgres.Sql, owner: Person): Pro
         'expired key',
         owner,
         withoutKeys,
-        (id) => sql`update api_keys set expires_at = now() where id = ${id}`,
+        (id) => sql`update api_keys set expires_at = now() - interval '1 second' where id = ${id}`,
       ),
     ),
     { name: 'owner of a suspended organisation', kind: 'invalid', client: closed },

@@ -61,7 +61,7 @@ describe('a refresh token', () => {
     sql,
   }) => {
     const [late, inactive] = [await api.newUser(owner, 'member'), await api.newUser(owner, 'member')]
-    await sql`update sessions set expires_at = now() where user_id = ${late.id}`
+    await sql`update sessions set expires_at = now() - interval '1 second' where user_id = ${late.id}`
     await sql`update users set is_active = false where id = ${inactive.id}`
     for (const token of [late.refreshToken, inactive.refreshToken, 'x', 'A'.repeat(43)]) {
       const { status, body } = await refresh(api, token)
@@ -95,14 +95,14 @@ describe('a refresh token', () => {
     await sql`update sessions set ends_at = now() + interval '2 days' where user_id = ${owner.id}`
     const last = await refresh(api, next.body.refresh_token)
     expect(await days()).toBe(2)
-    await sql`update sessions set ends_at = now() where user_id = ${owner.id}`
+    await sql`update sessions set ends_at = now() - interval '1 second' where user_id = ${owner.id}`
     expect((await refresh(api, last.body.refresh_token)).status).toBe(401)
   })
 
   test('is refused once the organisation lets a session live no longer', async ({ api, owner, sql }) => {
     await sql`update organizations set settings = '{"session_lifetime_s": 3600}' where id = ${owner.orgId}`
     const { body } = await refresh(api, owner.refreshToken)
-    await sql`update sessions set created_at = now() - interval '1 hour' where user_id = ${owner.id}`
+    await sql`update sessions set created_at = now() - interval '3601 seconds' where user_id = ${owner.id}`
     expect((await refresh(api, body.refresh_token)).status).toBe(401)
   })
 })

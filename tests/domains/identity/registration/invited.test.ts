@@ -74,7 +74,7 @@ describe('registering by an invitation', () => {
       [newEmail(), 'garbage'],
     ]
     await sql`update invitations set status = 'cancelled' where id = ${id}`
-    await sql`update mail_tokens set expires_at = now() where email = ${expired}`
+    await sql`update mail_tokens set expires_at = now() - interval '1 second' where email = ${expired}`
     for (const [email, invitation_token] of tokens) {
       const { body } = await api.anonymous.post('/auth/register', { email, password, invitation_token })
       expect([email, body.status, body.code]).toEqual([email, 422, 'mail_token_invalid'])

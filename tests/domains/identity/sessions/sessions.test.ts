@@ -62,7 +62,7 @@ describe('one’s own sessions', () => {
     const [ended, expired, old] = [await signIn(), await signIn(), await signIn()]
     const [expiredId, oldId] = [await idOf(expired), await idOf(old)]
     await ended.post('/auth/logout')
-    await sql`update sessions set expires_at = now() where id = ${expiredId}`
+    await sql`update sessions set expires_at = now() - interval '1 second' where id = ${expiredId}`
     await sql`update sessions set created_at = now() - interval '2 hours' where id = ${oldId}`
     await sql`update organizations set settings = '{"session_lifetime_s": 3600}' where id = ${owner.orgId}`
     const { body } = await owner.get('/auth/sessions?total=exact')

@@ -118,7 +118,7 @@ describe('a key', () => {
   test("ends by the database's clock, cached or not", async ({ api, owner, makeKey, sql }) => {
     const key = await makeKey(owner, { expires_at: new Date(Date.now() + 86_400_000).toISOString() })
     expect((await key.get('/portfolios')).status).toBe(200)
-    await sql`update api_keys set expires_at = now() + interval '300 milliseconds' where id = ${key.id}`
+    await sql`update api_keys set expires_at = now() + interval '1 second' where id = ${key.id}`
     api.app.access.forget(`key:${key.id}`)
     expect((await key.get('/portfolios')).status).toBe(200)
     await expect.poll(() => invalid(key), { timeout: 5_000, interval: 20 }).toEqual([401, 'invalid_api_key'])

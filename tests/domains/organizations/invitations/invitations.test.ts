@@ -91,7 +91,7 @@ describe('an invitation', () => {
   test('that expired says so, and makes room for another', async ({ owner, sql }) => {
     const email = newEmail()
     const { body } = await owner.post('/invitations', { email, roles: ['user'] })
-    await sql`update invitations set expires_at = now() where id = ${body.id}`
+    await sql`update invitations set expires_at = now() - interval '1 second' where id = ${body.id}`
     expect((await owner.get(`/invitations/${body.id}`)).body.status).toBe('expired')
     expect((await owner.get('/invitations?status=expired')).body.data).toHaveLength(1)
     expect((await owner.get('/invitations?status=pending')).body.data).toEqual([])
@@ -155,7 +155,11 @@ describe('the link of an invitation', () => {
       ['cancelled', (path) => owner.post(`${path}/cancel`)],
       ['resent', (path) => owner.post(`${path}/resend`)],
       ['declined', (_path, token) => api.anonymous.post('/invitations/decline', { token })],
-      ['expired', async (path) => sql`update invitations set expires_at = now() where id = ${path.slice(13)}`],
+      [
+        'expired',
+        async (path) =>
+          sql`update invitations set expires_at = now() - interval '1 second' where id = ${path.slice(13)}`,
+      ],
       ['deleted', async () => sql`update organizations set deleted_at = now() where id = ${owner.orgId}`],
     ]
     for (const [what, end] of ends) {
@@ -239,7 +243,7 @@ describe('the link of an invitation', () => {
 describe('who manages members', () => {
   test('resends for seven more days, expired ones too, and answered ones not', async ({ api, owner, sql }) => {
     const { id, path, invited } = await inviteTo(owner, api)
-    await sql`update invitations set expires_at = now() where id = ${id}`
+    await sql`update invitations set expires_at = now() - interval '1 second' where id = ${id}`
     const { status, body } = await owner.post(`${path}/resend`)
     expect([status, body.status, body.version]).toEqual([200, 'pending', 2])
     expect(Date.parse(body.expires_at) - Date.parse(body.updated_at)).toBeGreaterThan(6.9 * 86_400_000)

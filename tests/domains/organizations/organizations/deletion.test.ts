@@ -61,7 +61,7 @@ describe('a deleted organisation', () => {
     const path = `/organizations/${owner.orgId}`
     await prove(owner)
     await owner.delete(path)
-    await sql`update organizations set deleted_at = now() - interval '30 days' where id = ${owner.orgId}`
+    await sql`update organizations set deleted_at = now() - interval '30 days 1 second' where id = ${owner.orgId}`
     const back = await api.signIn(owner.email)
     expect((await back.get('/organizations')).body.data).toEqual([])
     expect((await back.post(`${path}/restore`)).status).toBe(404)
@@ -134,7 +134,7 @@ describe('the purge', () => {
     await owner.delete(`/organizations/${owner.orgId}`)
     expect(await api.app.runTask('purge organizations')).toBe(0)
     expect((await rowsOf(owner.orgId)).loans).toBe(10_001)
-    await sql`update organizations set deleted_at = now() - interval '30 days' where id = ${owner.orgId}`
+    await sql`update organizations set deleted_at = now() - interval '30 days 1 second' where id = ${owner.orgId}`
     const runs = await Promise.all([1, 2].map(() => api.app.runTask('purge organizations')))
     expect(runs.sort()).toEqual([0, 1])
 

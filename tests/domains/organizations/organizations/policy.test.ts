@@ -99,8 +99,8 @@ describe('on every replica, at once', () => {
     const member = await api.newUser(owner, 'member')
     const key = await newKey(owner)
     await cached(member)
-    await sql`update sessions set created_at = now() - interval '10 minutes' where user_id = ${member.id}`
-    expect((await setPolicy(owner, { session_lifetime_s: 601 })).status).toBe(200)
+    await sql`update sessions set created_at = now() - interval '601 seconds' where user_id = ${member.id}`
+    expect((await setPolicy(owner, { session_lifetime_s: 660 })).status).toBe(200)
     expect((await member.get('/portfolios')).status).toBe(200)
     expect((await setPolicy(owner, { session_lifetime_s: 600 })).status).toBe(200)
     expect((await member.get('/portfolios')).body.code).toBe('session_ended')

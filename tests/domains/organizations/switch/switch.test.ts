@@ -84,7 +84,7 @@ test('the policy of the organisation holds after the switch, and does not keep o
   expect((await again.get('/portfolios')).body.code).toBe('mfa_required')
   const home = as(owner, await switchTo(again, owner.orgId))
   await setPolicy(strict, { session_lifetime_s: 300 })
-  await sql`update sessions set created_at = now() - interval '5 minutes' where user_id = ${owner.id}`
+  await sql`update sessions set created_at = now() - interval '301 seconds' where user_id = ${owner.id}`
   expect((await switchTo(home, strict.orgId)).body).toMatchObject({ status: 409, code: 'invalid_state' })
   expect((await home.get('/portfolios')).status).toBe(200)
 })
