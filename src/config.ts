@@ -27,6 +27,8 @@ export const secretNames = [
 const Duration = (fallback: string) => Type.String({ default: fallback, pattern: '^[1-9][0-9]{0,8}(s|m|h|d)?$' })
 const Count = (fallback: number, minimum = 1, maximum = 1_000_000_000) =>
   Type.Integer({ default: fallback, minimum, maximum })
+/** What a timer can wait; one that should wait longer rings at once. */
+const secondsMax = 2_000_000
 const Url = (...schemes: string[]) => Type.String({ pattern: `^(${schemes.join('|')})://[^\\s]+$` })
 
 const Environment = Type.Object({
@@ -43,7 +45,7 @@ const Environment = Type.Object({
   MIGRATION_DATABASE_URL: Type.Optional(Url('postgres', 'postgresql')),
   DB_POOL_MAX: Count(5, 1, 200),
   DB_ACQUIRE_TIMEOUT_MS: Count(2_000),
-  DB_MAX_LIFETIME_S: Count(3_600),
+  DB_MAX_LIFETIME_S: Count(3_600, 1, secondsMax),
   DB_STATEMENT_TIMEOUT_MS: Count(15_000),
 
   JWT_SECRET: Type.Optional(Type.String()),
@@ -70,8 +72,8 @@ const Environment = Type.Object({
 
   IMPORT_CONCURRENCY: Count(2, 1, 50),
   IMPORT_MAX_BYTES: Count(2_147_483_648, 1, 1_099_511_627_776),
-  IMPORT_IDLE_TIMEOUT_S: Count(30),
-  IMPORT_DEADLINE_S: Count(3_600),
+  IMPORT_IDLE_TIMEOUT_S: Count(30, 1, secondsMax),
+  IMPORT_DEADLINE_S: Count(3_600, 1, secondsMax),
 
   MAIL_FROM: Type.String({ default: 'Tenon <no-reply@localhost>', minLength: 3 }),
   SMTP_URL: Type.Optional(Url('smtp', 'smtps')),

@@ -36,6 +36,11 @@ const home = process.cwd()
 beforeAll(() => process.chdir(tmpdir()))
 afterAll(() => process.chdir(home))
 
+test('a time limit that no timer can keep is refused', () => {
+  for (const name of ['IMPORT_IDLE_TIMEOUT_S', 'IMPORT_DEADLINE_S', 'DB_MAX_LIFETIME_S'])
+    expect(refusal({ [name]: '2147484' })).toContain(name)
+})
+
 describe('secrets', () => {
   const placeholders = [
     'change-me-change-me-change-me-change-me',

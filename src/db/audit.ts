@@ -55,10 +55,12 @@ export async function recordEvent({ db, org_id, actor }: TenantScope, event: Aud
     insert into audit_queue (org_id, id) select org_id, id from audit`
 }
 
-/** Columns no event repeats: keys that it has already, and secrets. */
-const unrecorded = sql.raw(
-  `array['org_id','id','version','created_at','updated_at','password_hash','key_hash','totp_secret','totp_last_step']`,
-)
+/** Columns no event repeats: keys that it has already, and secrets, which are bytes wherever they are kept. */
+function unrecordedOf(table: PgTable): SQL {
+  const columns = Object.values(getTableColumns(table)).filter((one) => one.getSQLType() === 'bytea')
+  const names = ['org_id', 'id', 'version', 'created_at', 'updated_at', ...columns.map(({ name }) => name)]
+  return sql.raw(`array['${names.join("','")}']`)
+}
 
 const column = (name: string) => sql.placeholder(name)
 
@@ -86,8 +88,7 @@ const eventValues = ({ actor }: TenantScope) => ({
  * Inserts a row and its audit event in one statement, so that they commit together or not at all. In a scope that
  * carries a key (`once`), the same statement claims it; where it was used before, the row it made then is returned.
  * @param subject the singular name of what is made: `loan`
- * @param guard a select that yields one row where the insert is allowed; its placeholders are named after columns. It is
- *   the same for every row of the table
+ * @param guard a select that yields one row where the insert is allowed; its placeholders are named after columns
  * @returns the row as stored
  * @throws Problem `idempotency_in_progress` or `idempotency_mismatch`, or the guard's
  */
@@ -100,6 +101,8 @@ export async function insertAudited<T extends TenantTable>(
 ): Promise<InferSelectModel<T>> {
   const table: TenantTable = into
   const { db, once } = scope
+  if (once?.spent) throw new Error('One statement claims a key and makes one row; what makes more takes `once`.')
+  if (once !== undefined) once.spent = true
   const row: Record<string, unknown> = { ...values, org_id: scope.org_id, id: values.id ?? newId() }
   const columns = Object.entries(getTableColumns(table)).filter(([name, { hasDefault }]) => name in row || !hasDefault)
   const { sql: text, params } = insertOf(subject, table, columns, once !== undefined, guard?.sql)
@@ -139,7 +142,9 @@ const keyValues = (use: KeyUse) => ({
   _request_hash: use.request_hash,
 })
 
-const inserts = new Map<string, Query>()
+/** The statements by their guard, and then by what else makes them. */
+const inserts = new WeakMap<object, Map<string, Query>>()
+const unguarded = {}
 const dialect = new PgDialect()
 
 /** The statement that inserts these columns, built once: Drizzle takes longer to build it than Postgres to run it. */
@@ -150,9 +155,11 @@ function insertOf(
   keyed: boolean,
   guard?: SQL,
 ): Query {
-  const shape = `${getTableName(table)} ${keyed} ${guard !== undefined} ${columns.map(([name]) => name)}`
-  const known = inserts.get(shape)
-  if (known !== undefined) return known
+  const shape = `${getTableName(table)} ${subject} ${keyed} ${columns.map(([name]) => name)}`
+  const known = inserts.get(guard ?? unguarded) ?? new Map<string, Query>()
+  inserts.set(guard ?? unguarded, known)
+  const found = known.get(shape)
+  if (found !== undefined) return found
   const list = <V>(of: (name: string, one: PgColumn) => V) => columns.map(([name, one]) => of(name, one))
   const names = sql.join(
     list((_, { name }) => sql.identifier(name)),
@@ -164,7 +171,7 @@ function insertOf(
   )
   const sources = [keyed && sql`unused`, guard && sql`allowed`].filter((source): source is SQL => Boolean(source))
   const from = sources.length === 0 ? sql`` : sql`from ${sql.join(sources, sql`, `)}`
-  const after = sql`jsonb_strip_nulls(made.record - ${unrecorded})`
+  const after = sql`jsonb_strip_nulls(made.record - ${unrecordedOf(table)})`
   const query = dialect.sqlToQuery(sql`
     with ${keyed ? unused : sql``} ${guard === undefined ? sql`` : sql`allowed as materialized (${guard}),`}
       change as (insert into ${table} (${names}) select ${values} ${from} returning *),
@@ -173,7 +180,7 @@ function insertOf(
       queued as (${queued})
       ${keyed ? kept : sql``}
     select * from change`)
-  inserts.set(shape, query)
+  known.set(shape, query)
   return query
 }
 
@@ -191,9 +198,9 @@ const kept = sql`, kept as (
   insert into ${idempotencyKeys} (org_id, principal, route, key, request_hash, made)
   select ${key}, ${column('_request_hash')}::text, record from made)`
 
-/** The members of one jsonb row that differ from another's. */
-const changed = (row: string, other: string) => sql`(
-  select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(to_jsonb(${sql.raw(row)}) - ${unrecorded})
+/** The members of one row, as JSON, that differ from another's. */
+const changed = (table: PgTable, row: string, other: string) => sql`(
+  select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(to_jsonb(${sql.raw(row)}) - ${unrecordedOf(table)})
   where value is distinct from to_jsonb(${sql.raw(other)}) -> key)`
 
 /**
@@ -229,7 +236,7 @@ export async function updateAudited<T extends TenantTable>(
       )
       .returning(),
   )
-  const differences = [changed('before', 'change'), changed('change', 'before')] as const
+  const differences = [changed(table, 'before', 'change'), changed(table, 'change', 'before')] as const
   const audit = db.$with('audit', {}).as(auditOf(`${subject}.${verb}`, subject, ...differences, sql`change, before`))
   const queue = db.$with('queued', {}).as(queued)
   const past = pastOf(scope, table, sql`before where exists (select from change)`)
@@ -264,7 +271,7 @@ export async function deleteAudited(
       .where(and(mine, version === undefined ? undefined : eq(table.version, version), guard?.sql))
       .returning(),
   )
-  const was = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecorded})`
+  const was = sql`jsonb_strip_nulls(to_jsonb(change) - ${unrecordedOf(table)})`
   const audit = db.$with('audit', {}).as(auditOf(`${subject}.deleted`, subject, was, sql`null`))
   const queue = db.$with('queued', {}).as(queued)
   const past = pastOf(scope, table, sql`change`)

@@ -98,7 +98,7 @@ export async function listPage<T extends ListedTable, Row = InferSelectModel<T>>
   const sortName = sort.replace('-', '')
   const sortColumn = spec.sorts[sortName] as PgColumn
   const start = position === undefined ? 'first' : position.value === null ? 'nulls' : 'after'
-  const shape = [`list_${spec.name}`, sort, start, ...filters.sort()].join(' ')
+  const shape = [sort, start, ...filters.sort()].join(' ')
   const build = (db: Db, name: string) => {
     const direction = sort.startsWith('-') ? desc : asc
     const id = spec.joined?.id ?? spec.table.id
@@ -116,7 +116,8 @@ export async function listPage<T extends ListedTable, Row = InferSelectModel<T>>
       .prepare(name)
   }
   // A table expression may hold values, which the next list of its shape does not share.
-  const statement = spec.from === undefined ? prepared(scope.db, shape, build) : build(scope.db, unprepared)
+  const statement =
+    spec.from === undefined ? prepared(scope.db, `list_${spec.name}`, build, shape) : build(scope.db, unprepared)
   const rows = (await statement
     .execute({
       ...values,

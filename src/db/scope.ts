@@ -17,7 +17,15 @@ type Actor = {
 }
 
 /** One use of an `Idempotency-Key`: whose it is, for which route, and what was asked. */
-export type KeyUse = { org_id: string; principal: string; route: string; key: string; request_hash: string }
+export type KeyUse = {
+  org_id: string
+  principal: string
+  route: string
+  key: string
+  request_hash: string
+  /** Whether an insert has claimed it: there may be one. */
+  spent?: boolean
+}
 
 /**
  * What every tenant query takes: a handle, the organisation that the credential speaks for, and who asks.
