@@ -143,7 +143,8 @@ export async function listPage<T extends ListedTable, Row = InferSelectModel<T>>
 
 /**
  * The whole of a list in its order, as a query for `copyOut`: every value in it is cast.
- * @param names of the columns to show, as cells of CSV; what the list has not is an empty cell
+ * @param spec a list of the rows of one table as they are, with nothing computed or joined
+ * @param names of the columns to show, as cells of CSV
  */
 export function wholeList<T extends ListedTable>(
   scope: TenantScope,
@@ -153,14 +154,16 @@ export function wholeList<T extends ListedTable>(
 ): SQL {
   const { limit: _limit, cursor: _cursor, total: _total, ...values } = query
   const { table, from, sorts, filters } = spec
-  const columns = getTableColumns(table)
+  if (spec.columns ?? spec.joined ?? spec.owner) throw new Error(`The list ${spec.name} is no copy of a table's rows.`)
+  const columns: Record<string, PgColumn> = getTableColumns(table)
+  const cell = (name: string) => {
+    if (columns[name] === undefined) throw new Error(`The list ${spec.name} has no column ${name} to copy.`)
+    return cellOf(columns[name])
+  }
   const given = Object.entries(values).filter(([, value]) => value !== undefined)
   const sortColumn = sorts[sort.replace('-', '')] as PgColumn
   const direction = sort.startsWith('-') ? desc : asc
-  return sql`select ${sql.join(
-    names.map((name) => (name in columns ? cellOf(columns[name] as PgColumn) : sql`null`)),
-    sql`, `,
-  )} from ${from === undefined ? table : inPlaceOf(table, from)}
+  return sql`select ${sql.join(names.map(cell), sql`, `)} from ${from === undefined ? table : inPlaceOf(table, from)}
   where ${and(
     sql`${table.org_id} = ${scope.org_id}::uuid`,
     spec.where,
