@@ -15,7 +15,10 @@ export type Book = {
   loans: SQL
   /** For the answer: what was asked for. */
   asked: { as_of: string | null; known_at: string | null; filter: Filter }
-  /** The date from which ages and remaining times are counted: the reporting date, the portfolio's, or today (null). */
+  /**
+   * The date from which ages and remaining times are counted: the reporting date, else the portfolio's, but none after
+   * `known_at`; null for today.
+   */
   on: string | null
 }
 
@@ -44,8 +47,14 @@ async function open(scope: TenantScope, portfolioId: string, query: BookQuery, r
     portfolio,
     loans: sql`(select * from ${read(scope, portfolioId, query)} as loans where ${matches(filter)})`,
     asked: { as_of: as_of ?? null, known_at: known_at ?? null, filter },
-    on: as_of ?? portfolio.as_of,
+    on: as_of ?? earlier(portfolio.as_of, known_at),
   }
+}
+
+/** The portfolio may have newer tapes by now: what was known on a day grows no older than it was then. */
+function earlier(date: string | null, knownAt: string | undefined): string | null {
+  const day = knownAt?.slice(0, 10) ?? null
+  return date === null || (day !== null && day < date) ? day : date
 }
 
 /** What was reported of a portfolio's loans at one date after another. */
@@ -97,11 +106,29 @@ function matches(filter: Filter): SQL {
 /** The date from which a book counts, in SQL. */
 export const dateOf = ({ on }: Pick<Book, 'on'>): SQL => sql`coalesce(${on}::date, current_date)`
 
+/** The months from one day's to another's, in SQL, whatever the days of the month. */
+export const calendarMonths = (from: SQL, to: SQL): SQL =>
+  sql`((date_part('year', ${to}) - date_part('year', ${from})) * 12 + date_part('month', ${to}) - date_part('month', ${from}))::int`
+
+/**
+ * Whole months from a day to a later one, in SQL: the largest m with `from` + m months ≤ `to`, so 31 January to the last of
+ * February is one, as terms and maturities count. `age()` would say 28 days.
+ */
+export const monthsBetween = (from: SQL, to: SQL): SQL =>
+  sql`(${calendarMonths(from, to)} - (date_part('day', ${from}) > date_part('day', ${to}) and date_part('day', ${to} + 1) <> 1)::int)`
+
 /** Whether a loan is in default by the portfolio's definition, in SQL; never null. */
 export function defaulted({ portfolio }: Pick<Book, 'portfolio'>): SQL<boolean> {
   const { statuses, days_past_due_min } = portfolio.default_definition
   return sql`(${loans.status} = any(string_to_array(${statuses.join(',')}, ',')) or coalesce(${loans.days_past_due} >= ${days_past_due_min}::int, false))`
 }
+
+/**
+ * The day on which a loan defaulted, in SQL: `defaulted_on`, though it may have been cured since, else `charged_off_on` of
+ * one that is in default; null where that is unknown, or it has not. A paid loan with a charge-off is no default.
+ */
+export const defaultedOn = (book: Pick<Book, 'portfolio'>): SQL =>
+  sql`coalesce(loans.defaulted_on, case when ${defaulted(book)} then loans.charged_off_on end)`
 
 /** The value of a segment field as text, in SQL; null where the loan has none. @param field of `SegmentField` */
 export function segmentOf(field: string): SQL<string | null> {

@@ -21,7 +21,7 @@ const periodsPerYear = (period: string): number => (period.includes('Q') ? 4 : p
  * A rate of one period as the rate of a year in which each period is as that one: 1 − (1 − marginal)^n.
  * @param perYear periods in a year, n
  */
-export const annualise = (marginal: number, perYear: number): number => 1 - (1 - marginal) ** perYear
+const annualise = (marginal: number, perYear: number): number => 1 - (1 - marginal) ** perYear
 
 /**
  * What contradicts what in the figures of a period; undefined where all fits. Loans are whole; defaults are some of those

@@ -55,7 +55,7 @@ export async function delinquencyOf(
   const { computed_at, dates } = row!
   const edges = book.portfolio.bucket_edges
   const loan_count = dates.reduce((sum, { loan_count }) => sum + loan_count, 0)
-  const shown = dates.length > 0 || series ? dates : [nothing]
+  const shown = dates.length > 0 || series ? dates : [{ ...nothing, as_of: asked.as_of ?? null }]
   return {
     ...headOf(book),
     computed_at,
@@ -69,8 +69,8 @@ const emptyBucket = ({ loan_count, balance }: Omit<Found, 'buckets'>) => ({
   ...{ share_by_count: noShare(loan_count), share_by_balance: noShare(balance) },
 })
 
-/** A book without loans. */
-const nothing: Found = {
-  ...{ as_of: null, loan_count: 0, balance: '0.0000', past_due_amount: '0.0000', buckets: [] },
+/** No loans. */
+const nothing: Omit<Found, 'as_of'> = {
+  ...{ loan_count: 0, balance: '0.0000', past_due_amount: '0.0000', buckets: [] },
   ...{ par_30: null, par_60: null, par_90: null },
 }

@@ -15,8 +15,8 @@ export type Formula = {
  * Raised when a formula changes.
  *
  * - 1: amounts, rates of default and loss, WAC, WAM
- * - 2: those as they were, now also of a reporting date and as known at a time; new are age, PD, LGD, exposure, expected
- *   loss, delinquency, non-performing loans, recovery and concentration
+ * - 2: those as they were, now also of a reporting date and as known at a time, but WAM counts months to the ends of shorter
+ *   ones; new are age, PD, LGD, exposure, expected loss, delinquency, non-performing loans, recovery and concentration
  */
 export const formulaVersion = 2
 
@@ -31,7 +31,8 @@ const groups = 'groups of connected clients as in Basel LEX10'
 
 const weighed = (value: string) => `Σ balance × ${value} ÷ Σ balance`
 const stating = (value: string) => `over the loans that state ${value}`
-const months = 'whole months as a calendar counts them, never below 0; from or to the reference date'
+const months =
+  'whole months, 31 January to the last of February being one, never below 0; from or to the reference date'
 const known = 'over the loans whose PDs and LGD the formula needs are known; null where there is none'
 const parNote = 'unknown days past due count as none'
 const positive = 'balances not above 0 have no share'
@@ -73,7 +74,7 @@ export const formulas = {
     unit: 'months',
     source: `WAM, ${abs}`,
     note: `${stating('a maturity')}; ${months}`,
-    version: 1,
+    version: 2,
   },
   weighted_average_age_months: {
     formula: weighed('months from originated_on to the reference date'),

@@ -18,7 +18,8 @@ export const head = {
   portfolio_id: Uuid(),
   currency: Currency({ description: 'of the portfolio, and so of every loan and amount' }),
   reference_date: CalendarDate({
-    description: 'ages and remaining months count from here: as_of, else the portfolio’s as_of, else today',
+    description:
+      'ages and remaining months count from here: as_of, else the portfolio’s as_of, else today; without as_of no later than known_at',
   }),
 }
 

@@ -19,7 +19,7 @@ import type {
   PortfolioUpdate,
 } from './schemas.ts'
 
-/** Default or charged off, or 90 days past due: the definition of the Basel framework and of EBA/GL/2016/07. */
+/** Default or charged off, or 90 days past due: a day before “more than 90 days” of CRR Article 178 and EBA/GL/2016/07. */
 const defaultDefinition: DefaultDefinition = { statuses: ['default', 'charged_off'], days_past_due_min: 90 }
 const bucketEdges = [1, 30, 60, 90]
 

@@ -10,6 +10,7 @@ import { type BulkResult, runBulk } from '../../../lib/bulk.ts'
 import { assertVersion, notFound, oneOr404, Problem } from '../../../lib/errors.ts'
 import { newId } from '../../../lib/ids.ts'
 import type { Page } from '../../../lib/page.ts'
+import { assertOpen } from '../portfolios/queries.ts'
 import { holdRatingScale } from '../rating-scales/queries.ts'
 import { followRating, holdsOn } from './current/queries.ts'
 import { checkAction, checkGrade, corrected, differences, pdOf, placed, type RatingState, removed } from './rules.ts'
@@ -93,7 +94,7 @@ type Rated = {
 /**
  * Holds the loan, so that changes of its ratings come one after the other, and the scale, so that its grades stay.
  * @param scaleId the portfolio's where it is undefined
- * @throws Problem `not_found`, `rating_scale_missing`
+ * @throws Problem `not_found`, `portfolio_archived`, `rating_scale_missing`
  */
 async function hold(scope: TenantScope, loanId: string, scaleId: string | undefined): Promise<Rated> {
   const [loan] = await scope.db
@@ -103,12 +104,14 @@ async function hold(scope: TenantScope, loanId: string, scaleId: string | undefi
       originated_on: loans.originated_on,
       rating: loans.rating,
       scale: portfolios.rating_scale_id,
+      archived_at: portfolios.archived_at,
     })
     .from(loans)
     .innerJoin(portfolios, and(eq(portfolios.org_id, loans.org_id), eq(portfolios.id, loans.portfolio_id)))
     .where(and(owned(loans, scope), eq(loans.id, loanId)))
     .for('no key update', { of: loans })
   if (loan === undefined) throw missingReference('/body/loan_id')()
+  assertOpen(loan)
   const wanted = scaleId ?? loan.scale
   if (wanted === null)
     throw new Problem(
@@ -145,7 +148,7 @@ const follow = (scope: TenantScope, { loan, scale }: Rated) =>
 
 /**
  * Gives a loan a rating. It closes the one before, and the action of the one that follows it is derived again.
- * @throws Problem `not_found`, `rating_scale_missing`, `unknown_grade`, `rating_before_origination`, `rating_overlap`,
+ * @throws Problem `not_found`, `portfolio_archived`, `rating_scale_missing`, `unknown_grade`, `rating_before_origination`, `rating_overlap`,
  * `rating_after_default`, `rating_action_mismatch`
  */
 export const createRating = (scope: TenantScope, { scale_id, action, ...body }: RatingCreate): Promise<Rating> =>

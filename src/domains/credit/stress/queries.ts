@@ -122,8 +122,8 @@ const shocked: RiskParameters = {
  * Expected losses and interest income before and after shocks, in one scan (sensitivity analysis by multiplied and shifted
  * risk parameters: EBA/GL/2018/04, 4.6.2).
  *
- * - PD, LGD: least(1, greatest(0, own × multiplier + shift)) for each loan that states them; the exposure stays. The cut
- *   concerns shocked values only, so neutral shocks lower an LGD above 1.
+ * - PD, LGD: own × multiplier + shift for each loan that states them, cut to 0 and to 1, or to its own where an LGD is above
+ *   1 already: so neutral shocks change nothing, and adverse ones lower no loss. The exposure stays.
  * - exposure, expected losses, averages: as in the portfolio's metrics; the stage is the one the loan is in, it does not
  *   migrate; the lifetime PD of 1 that stands for an unknown one in stage 3 is not shocked
  * - interest income of a year: Σ balance × rate, an unknown one counts as 0; `rate_shift` adds balance × shift for loans of
@@ -133,22 +133,24 @@ const shocked: RiskParameters = {
  */
 async function stress(scope: TenantScope, book: Book, shocks: Shocks): Promise<Figures> {
   const { pd_multiplier, pd_shift, lgd_multiplier, lgd_shift, rate_shift } = shocks
-  const moved = (value: SQL, multiplier: string, shift: string) =>
-    sql`(${value} * ${multiplier}::numeric + ${shift}::numeric)`
-  const cut = (value: SQL) => sql`case when ${value} is not null then least(1, greatest(0, ${value})) end`
-  const outside = (value: SQL) => sql`coalesce(${value} not between 0 and 1, false)`
-  const moves: RiskParameters = {
-    pd_12m: moved(own.pd_12m, pd_multiplier, pd_shift),
-    pd_lifetime: moved(own.pd_lifetime, pd_multiplier, pd_shift),
-    lgd: moved(own.lgd, lgd_multiplier, lgd_shift),
+  const shocksOf = (value: SQL, multiplier: string, shift: string) => {
+    const moved = sql`(${value} * ${multiplier}::numeric + ${shift}::numeric)`
+    const most = sql`greatest(1, ${value})`
+    return {
+      cut: sql`case when ${value} is not null then least(${most}, greatest(0, ${moved})) end`,
+      capped: sql`coalesce(${moved} not between 0 and ${most}, false)`,
+    }
   }
+  const pd12m = shocksOf(own.pd_12m, pd_multiplier, pd_shift)
+  const pdLifetime = shocksOf(own.pd_lifetime, pd_multiplier, pd_shift)
+  const lgd = shocksOf(own.lgd, lgd_multiplier, lgd_shift)
   // offset 0 keeps the planner from working the CTE out anew for every figure: half of the time.
   const [row] = await scope.db.execute<Figures>(sql`
     with exposed as (
       select loans.pd_12m, loans.pd_lifetime, loans.lgd, loans.interest_rate, coalesce(loans.balance, 0) as balance,
         ${exposure} as ead, ${stageOf(book)} as ifrs_stage, loans.rate_type is not distinct from 'floating' as floating,
-        ${cut(moves.pd_12m)} as shocked_pd_12m, ${cut(moves.pd_lifetime)} as shocked_pd_lifetime, ${cut(moves.lgd)} as shocked_lgd,
-        ${sql.join(Object.values(moves).map(outside), sql` or `)} as capped
+        ${pd12m.cut} as shocked_pd_12m, ${pdLifetime.cut} as shocked_pd_lifetime, ${lgd.cut} as shocked_lgd,
+        ${pd12m.capped} or ${pdLifetime.capped} or ${lgd.capped} as capped
       from ${book.loans} as loans offset 0
     )
     select count(*)::int as loan_count, count(*) filter (where ${lossesOf(own).expected_loss} is null)::int as without_parameters,

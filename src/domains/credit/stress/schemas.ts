@@ -133,7 +133,9 @@ export const StressResult = named(
       description: 'loans of which no PD or LGD is known, so that expected_loss leaves them out',
     }),
     floating_count: Type.Integer({ description: 'loans whose rate was shifted' }),
-    capped_count: Type.Integer({ description: 'loans of which a shocked PD or LGD was cut to 0 or 1' }),
+    capped_count: Type.Integer({
+      description: 'loans of which a shocked PD or LGD was cut to 0, to 1, or to an LGD above it',
+    }),
   }),
 )
 export type StressResult = Static<typeof StressResult>

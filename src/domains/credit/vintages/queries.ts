@@ -1,7 +1,15 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { snapshotsOf } from '../../../db/book.ts'
 import type { TenantScope } from '../../../db/scope.ts'
-import { type Book, defaulted, openBook, segmentOf } from '../book/queries.ts'
+import {
+  type Book,
+  calendarMonths,
+  defaulted,
+  defaultedOn,
+  monthsBetween,
+  openBook,
+  segmentOf,
+} from '../book/queries.ts'
 import { assertSegments } from '../book/rules.ts'
 import { agesOf, assertCohorts, cohortsMax, curvesOf, type Step } from './rules.ts'
 import type { VintageQuery, Vintages } from './schemas.ts'
@@ -26,9 +34,7 @@ type Measure = { on: SQL; weight: SQL; join?: SQL }
  * - cell at m: Σ weight of what happened by age m ÷ the whole cohort, in loans or in original principal
  * - immature: null unless even the youngest loan of the cohort was m months old on the observation date (`as_of`, else the
  *   portfolio's, else today); so a date in the future never counts
- * - default: a loan in default by the portfolio's definition, or one that states `defaulted_on` though it was cured since;
- *   it happened on `defaulted_on`, else on `charged_off_on` for loans that are in default. A paid loan with a charge-off is
- *   no default.
+ * - default: a loan in default by the portfolio's definition, or one that states `defaulted_on`; on the day `defaultedOn` says
  * - loss: `charged_off_amount` − `recovered_amount` of any loan, on `charged_off_on`, else `defaulted_on`; recoveries have
  *   no date of their own, so they count with their loss. By count: loans that lost more than nothing. A charge-off above the
  *   principal is taken as it is, so a share may pass 1.
@@ -43,6 +49,7 @@ export async function vintages(scope: TenantScope, portfolioId: string, query: V
   const basis = asked ?? (measure === 'loss' ? 'balance' : 'count')
   const book = await openBook(scope, portfolioId, bookQuery)
   const observedOn = book.on ?? new Date().toISOString().slice(0, 10)
+  const observed = sql`${observedOn}::date`
   const { on, weight, join = sql`` } = measures[measure](basis, book, scope, observedOn)
   const size = basis === 'count' ? sql`loan_count` : sql`principal`
   const rows = await scope.db.execute<Row>(sql`
@@ -67,7 +74,7 @@ export async function vintages(scope: TenantScope, portfolioId: string, query: V
     select to_char(cohort, ${labels[cohort]}) as cohort, segment, sum(loan_count)::int as loan_count,
       sum(principal)::numeric(30,4) as original_principal, sum(event_count)::int as event_count,
       sum(undated)::int as undated, sum(before_origination)::int as before_origination,
-      ${completed(sql`max(youngest)`, sql`${observedOn}::date`)} as months_observed, bool_and(size is not null) as measurable,
+      case when max(youngest) <= ${observed} then ${monthsBetween(sql`max(youngest)`, observed)} end as months_observed, bool_and(size is not null) as measurable,
       coalesce(jsonb_agg(jsonb_build_array(age, round(cumulative / size, 6)::text, round(weight / size, 6)::text) order by age)
         filter (where age <= ${months_max}::int), '[]') as steps
     from curves group by cohort, segment order by 1, 2 limit ${cohortsMax + 1}`)
@@ -104,7 +111,7 @@ const measures: Record<
   (basis: Basis, book: Book, scope: TenantScope, observedOn: string) => Measure
 > = {
   default: (basis, book) => ({
-    on: sql`coalesce(loans.defaulted_on, case when ${defaulted(book)} then loans.charged_off_on end)`,
+    on: defaultedOn(book),
     weight: sql`case when loans.defaulted_on is not null or ${defaulted(book)} then ${weightOf(basis)} end`,
   }),
   loss: (basis) => {
@@ -123,15 +130,6 @@ const measures: Record<
   }),
 }
 
-const calendarMonths = (from: SQL, to: SQL) =>
-  sql`((date_part('year', ${to}) - date_part('year', ${from})) * 12 + date_part('month', ${to}) - date_part('month', ${from}))::int`
-
 /** The age in months at which a loan had seen a day: the smallest m with origination + m months ≥ the day. */
 const ageOf = (originated: SQL, day: SQL) =>
   sql`(${calendarMonths(originated, day)} + (date_part('day', ${day}) > date_part('day', ${originated}))::int)`
-
-/** Whole months completed: the largest m with origination + m months ≤ the day; null before origination. */
-function completed(originated: SQL, day: SQL) {
-  const months = calendarMonths(originated, day)
-  return sql`case when ${originated} <= ${day} then ${months} - (${originated} + make_interval(months => ${months}) > ${day})::int end`
-}

@@ -164,6 +164,26 @@ describe('computed default rates', () => {
     ])
   })
 
+  test('take a paid loan with a charge-off for no default, as vintages and metrics do', async ({
+    owner,
+    portfolio,
+  }) => {
+    const paid = { status: 'paid', charged_off_on: '2022-03-01', charged_off_amount: '10', matures_on: '2022-12-31' }
+    await newLoan(owner, portfolio.id, paid)
+    await newLoan(owner, portfolio.id, { ...paid, status: 'charged_off' })
+    const { body } = await owner.get(`/portfolios/${portfolio.id}/default-rates?from=2022-01-01`)
+    // Both perform at the opening of 2022, and one of them defaults.
+    expect(body.series.map(told)).toEqual([
+      [
+        ['2022', '2.0000', '1.0000', '0.500000', '0.500000', '0.500000'],
+        ['2023', '0.0000', '0.0000', null, null, null],
+      ],
+    ])
+    const vintages = await owner.get(`/portfolios/${portfolio.id}/vintages?months_max=48&step=12`)
+    expect(vintages.body.cohorts[0].curve.at(-2)).toBe('0.500000')
+    expect((await owner.get(`/portfolios/${portfolio.id}/metrics`)).body.default_rate.by_count).toBe('0.500000')
+  })
+
   test('are told apart by segments, and take the filters of the loan list', async ({ owner, portfolio }) => {
     await fill(owner, portfolio)
     const url = `/portfolios/${portfolio.id}/default-rates?from=2022-01-01&to=2022-12-31`
@@ -251,5 +271,22 @@ describe('computed default rates', () => {
       action: 'default_rates.computed',
       after: { period: 'year', basis: 'count', by: 'product', stored: 4, replaced: 4 },
     })
+  })
+
+  test('that are computed anew leave none of a segment into which no loan falls any more', async ({
+    owner,
+    portfolio,
+  }) => {
+    await fill(owner, portfolio)
+    const compute = async (by?: string) =>
+      (await owner.post(`/portfolios/${portfolio.id}/default-rates/compute`, { period: 'year', basis: 'count', by }))
+        .body
+    await compute()
+    await compute('product')
+    const change = { filter: { product: 'Term' }, patch: { product: 'Line' } }
+    expect((await owner.post(`/portfolios/${portfolio.id}/loans/update`, change)).body.updated).toBe(2)
+    expect(await compute('product')).toMatchObject({ segments: 2, stored: 6, replaced: 6 })
+    const { data } = (await owner.get(`/default-rates?portfolio_id=${portfolio.id}&period=2022&sort=created_at`)).body
+    expect(data.map(({ segment }: { segment: string }) => segment)).toEqual(['all', 'product=', 'product=Line'])
   })
 })

@@ -72,6 +72,19 @@ describe('rates', () => {
     ])
   })
 
+  test('in the middle between two shares are rounded up, which floats miss', () => {
+    const rows = [
+      { period: '2023-01-01', opening_performing: '640.0000', new_defaults: '3.0000' },
+      { period: '2024-01-01', opening_performing: '9999999999999999.9999', new_defaults: '4999999999999999.9999' },
+    ]
+    // 3 ÷ 640 = 0.0046875; a half less 5 × 10^-21; 1 − 0.9953125 × 0.5 = 0.50234375
+    expect(ratesOf(rows, 'year').map(({ marginal, cumulative }) => [marginal, cumulative])).toEqual([
+      ['0.004688', '0.004688'],
+      ['0.500000', '0.502344'],
+    ])
+    expect(ratesOf(rows.slice(1), 'year', 8)[0]?.marginal).toBe('0.50000000')
+  })
+
   test('of a month are twelve times compounded to a year, of a year once', () => {
     const one = [{ period: '2024-01-01', opening_performing: '100', new_defaults: '1' }]
     // 1 − 0.99^12 = 1 − 0.886384871716 = 0.113615128284

@@ -86,6 +86,13 @@ describe('the delinquency of a portfolio', () => {
     expect((await delinquencyOf(owner, id, '?as_of=2023-12-31')).dates).toEqual([dates[2]])
   })
 
+  test('of no loan at a reporting date still says which', async ({ owner, sql }) => {
+    const { id } = await newBook(owner)
+    await report(sql, id, '2023-10-31')
+    const { dates } = await delinquencyOf(owner, id, '?as_of=2023-10-31&sector=99')
+    expect(dates).toMatchObject([{ as_of: '2023-10-31', loan_count: 0, par_30: null }])
+  })
+
   test('of an empty portfolio has empty buckets, and a series of it is empty', async ({ owner }) => {
     const { id } = await newPortfolio(owner)
     const { loan_count, dates } = await delinquencyOf(owner, id)

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect } from 'vitest'
 import { currencyFault, gradeFault } from '../../../../src/domains/credit/loans/rules.ts'
-import { loanOf, newLoan, newPortfolio } from '../../../helpers/credit.ts'
+import { loanOf, newLoan, newPortfolio, newScale } from '../../../helpers/credit.ts'
+import { importInto } from '../../../helpers/imports.ts'
 import { test } from '../../../helpers/sql.ts'
 
 const said = ({ status, body }: { status: number; body: { code: string; errors?: { pointer: string }[] } }) => [
@@ -53,8 +54,11 @@ describe('a portfolio', () => {
   })
 
   test('that is archived changes nothing of what it holds, until it is taken back', async ({ owner }) => {
-    const portfolio = await newPortfolio(owner)
-    const loan = await newLoan(owner, portfolio.id)
+    const portfolio = await newPortfolio(owner, { rating_scale_id: (await newScale(owner)).id })
+    const { id } = await newLoan(owner, portfolio.id, { loan_number: 'L-1' })
+    const rating = { loan_id: id, grade: 'A', effective_from: '2021-01-01' }
+    const given = (await owner.post('/ratings', rating)).body
+    const loan = (await owner.get(`/loans/${id}`)).body
     expect((await owner.post(`/portfolios/${portfolio.id}/archive`)).body.archived_at).toEqual(expect.any(String))
     const attempts = [
       owner.post('/loans', loanOf(portfolio.id)),
@@ -63,6 +67,10 @@ describe('a portfolio', () => {
       owner.post(`/portfolios/${portfolio.id}/loans/update`, { filter: {}, patch: { stage: 2 } }),
       owner.delete(`/portfolios/${portfolio.id}/snapshots/2020-12-31`),
       owner.patch(`/loans/${loan.id}/snapshots/2020-12-31`, { stage: 2 }),
+      owner.post('/ratings', { ...rating, effective_from: '2022-01-01' }),
+      owner.patch(`/ratings/${given.id}`, { grade: 'B' }),
+      owner.delete(`/ratings/${given.id}`),
+      importInto('ratings')(owner, portfolio.id, 'loan_number,grade,effective_from\nL-1,B,2022-01-01\n'),
     ]
     for (const { status, body } of await Promise.all(attempts))
       expect([status, body.code]).toEqual([409, 'portfolio_archived'])

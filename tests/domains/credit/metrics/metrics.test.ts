@@ -176,6 +176,17 @@ describe('the metrics of a portfolio', () => {
     )
   })
 
+  test('count months as terms do, also to the last day of a shorter month', async ({ owner }) => {
+    const { id } = await newPortfolio(owner, { as_of: '2024-02-29' })
+    const loan = await newLoan(owner, id, { originated_on: '2024-01-31', term_months: 13, balance: '100' })
+    expect(loan.matures_on).toBe('2025-02-28')
+    // One month since 31 January and twelve until 28 February are the thirteen of the term.
+    const ages = { weighted_average_age_months: '1.000000', weighted_average_remaining_months: '12.000000' }
+    expect(await metricsOf(owner, id)).toMatchObject(ages)
+    await owner.patch(`/portfolios/${id}`, { as_of: '2024-02-28' })
+    expect((await metricsOf(owner, id)).weighted_average_age_months).toBe('0.000000')
+  })
+
   test('weigh by balance, so without one there is no average', async ({ owner }) => {
     const { id } = await newPortfolio(owner)
     const rated = { interest_rate: '0.05', matures_on: '2099-01-01', pd_12m: '0.1', lgd: '0.5', stage: 1 }

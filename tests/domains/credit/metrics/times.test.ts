@@ -79,6 +79,15 @@ test('figures as known at a time leave out what was edited, added and deleted si
   expect(await read(owner, `/portfolios/${id}/metrics?known_at=2000-01-01T00:00:00Z`)).toMatchObject({ loan_count: 0 })
 })
 
+test('figures as known at a time count to no later date, wherever the portfolio is by now', async ({ owner }) => {
+  const { id } = await newBook(owner, { as_of: null })
+  const on = async (query: string) => (await read(owner, `/portfolios/${id}/metrics?${query}`)).reference_date
+  expect(await on('known_at=2021-03-05T23:30:00-05:00')).toBe('2021-03-05')
+  await owner.patch(`/portfolios/${id}`, { as_of: '2024-01-31' })
+  expect(await on('known_at=2021-03-05T12:00:00Z')).toBe('2021-03-05')
+  expect(await on('known_at=2024-03-05T12:00:00Z')).toBe('2024-01-31')
+})
+
 test('a date for which nothing was reported is refused with the nearest ones, by every figure', async ({
   owner,
   sql,

@@ -179,13 +179,20 @@ describe('a stress test', () => {
     expect(await run({ shocks: neutral })).toMatchObject({ loan_count: 0, result: { baseline: none, change: none } })
     await report(sql, owner, id, [{ as_of: '2024-12-31', balance: '100', pd_12m: '0.1', lgd: '1.5' }])
     const past = await run({ shocks: neutral, as_of: '2024-12-31' })
-    // An LGD above 1 is data; a shocked one is cut.
     expect(past).toMatchObject({
       as_of: '2024-12-31',
       loan_count: 1,
-      result: { baseline: { el_12m: '15.0000' }, stressed: { el_12m: '10.0000' } },
+      result: { baseline: { el_12m: '15.0000' }, stressed: { el_12m: '15.0000' }, capped_count: 0 },
     })
-    expect(past.result.change.el_12m).toBe('-5.0000')
+    // An LGD above 1 is data: shocks take it no further, and the PD of 0.2 doubles the loss; but they can bring it down.
+    const adverse = await run({ shocks: { pd_multiplier: '2', lgd_shift: '0.1' }, as_of: '2024-12-31' })
+    expect(adverse.result).toMatchObject({
+      stressed: { el_12m: '30.0000' },
+      change: { el_12m: '15.0000' },
+      capped_count: 1,
+    })
+    const mild = await run({ shocks: { lgd_multiplier: '0.8' }, as_of: '2024-12-31' })
+    expect(mild.result).toMatchObject({ stressed: { el_12m: '12.0000' }, capped_count: 0 })
     expect(await run({ shocks: neutral, as_of: '2024-11-30' })).toMatchObject({
       status: 422,
       code: 'as_of_without_snapshots',

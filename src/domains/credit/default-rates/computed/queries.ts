@@ -5,7 +5,7 @@ import { owned, type TenantScope } from '../../../../db/scope.ts'
 import { portfolios } from '../../../../db/tables/credit.ts'
 import { defaultRates } from '../../../../db/tables/ratings.ts'
 import { newId } from '../../../../lib/ids.ts'
-import { type Book, defaulted, openBook, segmentOf } from '../../book/queries.ts'
+import { type Book, defaulted, defaultedOn, openBook, segmentOf } from '../../book/queries.ts'
 import { assertSegments, segmentsMax } from '../../book/rules.ts'
 import type { BookQuery } from '../../book/schemas.ts'
 import type { Basis } from '../rules.ts'
@@ -39,7 +39,7 @@ const storedPlaces = 8
  * - opening performing: loans that were originated before the period and had neither defaulted nor left by its first day
  * - new defaults: those of them that defaulted in the period; a loan originated and defaulted in one period is in neither
  *   (the one-year default rate of EBA/GL/2017/16, and the static pools of Moody's and S&P default studies)
- * - a loan defaults once, on `defaulted_on`, else on `charged_off_on`; cures do not bring it back
+ * - a loan defaults once, on the day `defaultedOn` says, as in vintages; cures do not bring it back
  * - a loan without such a date leaves on `matures_on`, also one that was paid before, for a tape does not say when; without
  *   a maturity it stays
  * - a loan that is in default by the portfolio's definition but has no such date is left out, and counted as
@@ -96,8 +96,7 @@ function firstWhere<T>(lists: Iterable<T[]>, wanted: (item: T) => boolean): numb
   return Math.min(...found)
 }
 
-const undated = (book: Book) =>
-  sql`(${defaulted(book)} and loans.defaulted_on is null and loans.charged_off_on is null)`
+const undated = (book: Book) => sql`(${defaulted(book)} and ${defaultedOn(book)} is null)`
 
 async function countLoans({ db }: TenantScope, book: Book) {
   const [row] = await db.execute<{ loan_count: number; undated_defaults: number }>(sql`
@@ -128,8 +127,8 @@ async function countPeriods(
   return db.execute<Counted & { segment: string }>(sql`
     with book as materialized (
       select ${segment} as segment, ${weight} as weight, ${start(sql`loans.originated_on`)} as came,
-        ${start(sql`coalesce(loans.defaulted_on, loans.charged_off_on, loans.matures_on)`)} as went,
-        coalesce(loans.defaulted_on, loans.charged_off_on) is not null as failed, ${undated(book)} as undated
+        ${start(sql`coalesce(${defaultedOn(book)}, loans.matures_on)`)} as went,
+        ${defaultedOn(book)} is not null as failed, ${undated(book)} as undated
       from ${book.loans} as loans
     ), pool as (select * from book where not undated and (went is null or went > came)
     ), steps as (
@@ -151,8 +150,8 @@ async function countPeriods(
 }
 
 /**
- * Computes the default rates of all loans and stores them, in the place of those computed before for the same periods,
- * segments and basis. What was entered or imported stays beside them.
+ * Computes the default rates of all loans and stores them, in the place of those computed before for the same periods, basis
+ * and field. What was entered or imported stays beside them.
  * @throws Problem as {@link defaultRateFigures}
  */
 export const computeDefaultRates = (
@@ -176,7 +175,7 @@ export const computeDefaultRates = (
     const rows = series.flatMap(({ segment, periods }) =>
       periods.map((one) => ({ id: newId(), segment: segmentName(by, segment), ...one })),
     )
-    const replaced = await removeComputed(inside, portfolioId, basis, rows)
+    const replaced = await removeComputed(inside, portfolioId, asked, rows)
     const stored = await storeComputed(inside, portfolioId, basis, rows)
     const told = { ...{ period, basis, by: by ?? null, as_of: as_of ?? null }, ...{ stored, replaced } }
     await recordEvent(inside, {
@@ -190,25 +189,28 @@ export const computeDefaultRates = (
 
 type Computed = { id: string; segment: string; period: string }
 
-async function removeComputed({ db, org_id }: TenantScope, portfolioId: string, basis: Basis, rows: Computed[]) {
-  const names = (of: (row: Computed) => string) => [...new Set(rows.map(of))]
-  if (rows.length === 0) return 0
-  const { count } = await db.delete(defaultRates).where(
-    and(
-      owned(defaultRates, { org_id }),
-      eq(defaultRates.portfolio_id, portfolioId),
-      eq(defaultRates.basis, basis),
-      eq(defaultRates.source, 'computed'),
-      inArray(
-        defaultRates.segment,
-        names(({ segment }) => segment),
+/** All segments of the same field, also those into which no loan falls any more. */
+async function removeComputed(
+  { db, org_id }: TenantScope,
+  portfolioId: string,
+  { basis, by }: Asked,
+  rows: readonly Computed[],
+) {
+  const periods = [...new Set(rows.map(({ period }) => period))]
+  if (periods.length === 0) return 0
+  const { segment } = defaultRates
+  const { count } = await db
+    .delete(defaultRates)
+    .where(
+      and(
+        owned(defaultRates, { org_id }),
+        eq(defaultRates.portfolio_id, portfolioId),
+        eq(defaultRates.basis, basis),
+        eq(defaultRates.source, 'computed'),
+        by === undefined ? eq(segment, segmentName(by, null)) : sql`starts_with(${segment}, ${segmentName(by, null)})`,
+        inArray(defaultRates.period, periods),
       ),
-      inArray(
-        defaultRates.period,
-        names(({ period }) => period),
-      ),
-    ),
-  )
+    )
   return count
 }
 

@@ -1,5 +1,4 @@
 import { invalidField } from '../../../../lib/errors.ts'
-import { annualise } from '../rules.ts'
 
 export const periodKinds = ['month', 'quarter', 'year'] as const
 export type PeriodKind = (typeof periodKinds)[number]
@@ -50,7 +49,19 @@ export function periodRange(
 /** What the loans say of one period. */
 export type Counted = { period: string; opening_performing: string; new_defaults: string }
 
-const shareOf = (value: number | null, places: number) => (value === null ? null : value.toFixed(places))
+/** Shares are whole numbers of 10^-24; as floats 3 of 640 were 0.004687, and the same in the database 0.004688. */
+const one = 10n ** 24n
+/** More than what hundreds of divisions cut off, so that the middle between two shares is still rounded up. */
+const dust = 10n ** 6n
+
+function shareOf(value: bigint, places: number): string {
+  const unit = one / 10n ** BigInt(places)
+  const digits = String((value + dust + unit / 2n) / unit).padStart(places + 1, '0')
+  return `${digits.slice(0, -places)}.${digits.slice(-places)}`
+}
+
+/** A decimal in units of its last place. */
+const unitsOf = (decimal: string): bigint => BigInt(decimal.replace('.', ''))
 
 /**
  * The rates of consecutive periods of one segment.
@@ -61,20 +72,23 @@ const shareOf = (value: number | null, places: number) => (value === null ? null
  * - annualised = 1 − (1 − marginal)^n, n periods in a year
  *
  * Where nothing performed at the opening all three are null, and the cumulative rate goes on from before.
+ * @param counted decimals with one number of places
  * @param places after the point of a share
  */
 export function ratesOf(counted: readonly Counted[], kind: PeriodKind, places = 6) {
-  let surviving = 1
-  return counted.map((one) => {
-    const opening = Number(one.opening_performing)
-    const marginal = opening === 0 ? null : Number(one.new_defaults) / opening
-    surviving *= 1 - (marginal ?? 0)
+  const perYear = 12n / BigInt(monthsIn[kind])
+  let surviving = one
+  return counted.map((row) => {
+    const opening = unitsOf(row.opening_performing)
+    const marginal = opening === 0n ? null : (unitsOf(row.new_defaults) * one) / opening
+    surviving = (surviving * (one - (marginal ?? 0n))) / one
+    const named = { ...row, period: periodName(kind, row.period) }
+    if (marginal === null) return { ...named, marginal, cumulative: null, annualised: null }
     return {
-      ...one,
-      period: periodName(kind, one.period),
+      ...named,
       marginal: shareOf(marginal, places),
-      cumulative: shareOf(marginal === null ? null : 1 - surviving, places),
-      annualised: shareOf(marginal === null ? null : annualise(marginal, 12 / monthsIn[kind]), places),
+      cumulative: shareOf(one - surviving, places),
+      annualised: shareOf(one - (one - marginal) ** perYear / one ** (perYear - 1n), places),
     }
   })
 }

@@ -1,11 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { type Book, dateOf, defaulted, expectedLosses, exposure, stageOf } from '../../book/queries.ts'
+import { type Book, dateOf, defaulted, expectedLosses, exposure, monthsBetween, stageOf } from '../../book/queries.ts'
 
-/** Whole months between two dates, never below 0, as `age` counts: from the 31st to the 28th is not yet a month. */
-const months = (from: SQL, to: SQL): SQL => {
-  const age = sql`age(${to}::timestamp, ${from}::timestamp)`
-  return sql`greatest(0, date_part('year', ${age}) * 12 + date_part('month', ${age}))::int`
-}
+const months = (from: SQL, to: SQL): SQL => sql`greatest(0, ${monthsBetween(from, to)})`
 
 /**
  * Each loan with what the figures are made of, as a table expression: its columns as they are but `balance`, 0 where it is

@@ -4,6 +4,7 @@ import { owned, type TenantScope } from '../../../../db/scope.ts'
 import { type Grade, loans, portfolios, ratingScales } from '../../../../db/tables/credit.ts'
 import { ratingHistory } from '../../../../db/tables/ratings.ts'
 import { oneOr404, Problem, type ProblemCode } from '../../../../lib/errors.ts'
+import { assertOpen } from '../../portfolios/queries.ts'
 import { followHeld, followRatings } from '../current/queries.ts'
 import { checkGrade } from '../rules.ts'
 import { RatingRow } from '../schemas.ts'
@@ -26,17 +27,18 @@ export const ratingTarget: ImportTarget = {
   unsettle,
 }
 
-/** @throws Problem `rating_scale_missing` */
+/** @throws Problem `not_found`, `portfolio_archived`, `rating_scale_missing` */
 async function open(scope: TenantScope, portfolioId: string): Promise<OpenTarget> {
   const [portfolio] = await scope.db
-    .select({ id: ratingScales.id, grades: ratingScales.grades })
+    .select({ id: ratingScales.id, grades: ratingScales.grades, archived_at: portfolios.archived_at })
     .from(portfolios)
     .leftJoin(
       ratingScales,
       and(eq(ratingScales.org_id, portfolios.org_id), eq(ratingScales.id, portfolios.rating_scale_id)),
     )
     .where(and(owned(portfolios, scope), eq(portfolios.id, portfolioId)))
-  const { id, grades } = oneOr404(portfolio ? [portfolio] : [])
+  const { id, grades, archived_at } = oneOr404(portfolio ? [portfolio] : [])
+  assertOpen({ archived_at })
   if (id === null || grades === null)
     throw new Problem(
       'rating_scale_missing',
