@@ -25,6 +25,7 @@ export const environment = (database: Database) => ({
   ACCESS_TOKEN_TTL: '12h',
   RATE_LIMIT_MAX: '1000000000',
   RATE_LIMIT_AUTH_MAX: '1000000',
+  RATE_LIMIT_IMPORT_MAX: '1000000',
 })
 
 /**

@@ -48,3 +48,9 @@ export const authLimit = (app: FastifyInstance) => ({
   timeWindow: 60_000,
   keyGenerator: (request: FastifyRequest) => networkOf(request.ip),
 })
+
+/** The limit of routes that cost more than others: by caller, and never more than his API key may. */
+export const callerLimit = (max: number) => ({
+  max: ({ auth }: FastifyRequest) => Math.min(auth?.rate_limit ?? max, max),
+  timeWindow: 60_000,
+})

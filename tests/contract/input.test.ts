@@ -97,17 +97,25 @@ describe.each(withId)('the id in %s', (_title, operation) => {
   })
 })
 
-describe.each(withQuery)('the query of %s', (_title, operation) => {
-  const url = `${pathWith(operation, randomUUID)}?${requiredQuery(operation)}&`
+const urlOf = (operation: Operation) => `${pathWith(operation, randomUUID)}?${requiredQuery(operation)}&`
 
-  test('may hold nothing the document does not name', async ({ by }) => {
-    const owner = await by(operation)
-    const answer = await owner.send(operation.method, `${url}org_id=${owner.orgId}`)
-    expect(answer.body.errors).toEqual([expect.objectContaining({ pointer: '/querystring/org_id' })])
-    inspect(operation, answer)
-  })
+describe.each(titled(contract.operations.filter(({ path }) => path.startsWith('/api/'))))(
+  'the query of %s',
+  (_title, operation) => {
+    test('may hold nothing the document does not name', async ({ by }) => {
+      const owner = await by(operation)
+      const { body, headers } = await maker.payload(operation, owner)
+      const answer = await owner.send(operation.method, `${urlOf(operation)}org_id=${owner.orgId}`, body, headers)
+      expect(answer.body.errors).toEqual([expect.objectContaining({ pointer: '/querystring/org_id' })])
+      inspect(operation, answer)
+    })
+  },
+)
 
-  test('names no parameter twice, and none beyond its bounds', async ({ by }) => {
+describe.each(withQuery)('a parameter of %s', (_title, operation) => {
+  const url = urlOf(operation)
+
+  test('comes once, and within its bounds', async ({ by }) => {
     const owner = await by(operation)
     for (const { name, schema } of operation.parameters.filter((parameter) => parameter.in === 'query')) {
       const value = encodeURIComponent(String(schema.enum?.[0] ?? '1'))

@@ -265,6 +265,40 @@ test('a reference in a body to what another organisation has is a reference to n
   expect(checks).toBeGreaterThan(0)
 })
 
+test('an item of a bulk request that names what another organisation has fails as one that names nothing', {
+  timeout: 120_000,
+}, async ({ sql, world }) => {
+  const { contract, maker, home, foreign } = world
+  const checked: string[] = []
+  for (const operation of contract.operations.filter((one) => !isPlatform(one) && one.body?.schema.properties?.items)) {
+    const path = await maker.path(operation.path, home)
+    const { body } = (await maker.payload(operation, home, path)) as { body: { items: [Record<string, unknown>] } }
+    const [item] = body.items
+    /** The item with another id in the place of one of its own, wherever in it that is. */
+    const inPlaceOf = (own: string, id: string) => JSON.parse(JSON.stringify(item).replaceAll(own, id))
+    const ids = new Set(JSON.stringify(item).match(/[0-9a-f]{8}-[0-9a-f-]{27}/g))
+    const before = await stateOf(sql, trails)
+    for (const own of ids)
+      for (const [collection, id] of foreign) {
+        const items = [inPlaceOf(own, id), inPlaceOf(own, randomUUID())]
+        const { status, body, text } = await maker.send(operation, home, path, { body: { items } })
+        const what = `${operation.title} with an id of ${collection}: ${text}`
+        expect([status, body.succeeded, body.results[0].code], what).toEqual([200, 0, 'not_found'])
+        expect(body.results[0], what).toEqual({ ...body.results[1], index: 0 })
+        checked.push(operation.operationId as string)
+      }
+    expect(await stateOf(sql, trails), operation.title).toEqual(before)
+  }
+  const bulk = [
+    'bulkUpdateMembers',
+    'bulkChangeUsers',
+    'bulkCreateRatings',
+    'bulkAddWatchListEntries',
+    'bulkChangeLoans',
+  ]
+  expect(checked).toEqual(expect.arrayContaining(bulk))
+})
+
 test('a filter by what another organisation has finds nothing', async ({ world }) => {
   const { contract, maker, home, foreign } = world
   let checks = 0

@@ -80,6 +80,7 @@ export const testConfig = (overrides: Record<string, string> = {}): Config =>
     DATA_DIR: join(import.meta.dirname, '../../.data/test'),
     RATE_LIMIT_MAX: '1000000',
     RATE_LIMIT_AUTH_MAX: '1000000',
+    RATE_LIMIT_IMPORT_MAX: '1000000',
     BACKGROUND_TASKS: 'off',
     ...overrides,
   })

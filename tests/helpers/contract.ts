@@ -143,8 +143,8 @@ export const pathWith = ({ path, parameters }: Operation, id: () => string): str
   })
 
 /** The service without a database: enough for its routes and its document. */
-export const appWithoutDatabase = (): Promise<FastifyInstance> =>
-  buildApp(testConfig(), 'postgres://nobody@127.0.0.1:1/none')
+export const appWithoutDatabase = (settings: Record<string, string> = {}): Promise<FastifyInstance> =>
+  buildApp(testConfig(settings), 'postgres://nobody@127.0.0.1:1/none')
 
 export async function readContract(): Promise<Contract> {
   const app = await appWithoutDatabase()

@@ -78,16 +78,16 @@ describe('the log', () => {
       'x-request-id': 'log-1',
       traceparent: `00-${trace}-00f067aa0ba902b7-01`,
     }
-    const me = await send(server, '/api/v1/auth/me?x=1', { headers })
-    expect(me.status).toBe(200)
+    const me = await send(server, '/api/v1/auth/me', { headers: { authorization: headers.authorization } })
+    expect((await send(server, '/api/v1/organizations?limit=1', { headers })).status).toBe(200)
     const find = () => records(server).find(({ request_id }) => request_id === 'log-1')
     await expect.poll(find, { timeout: 2_000, interval: 10 }).toBeDefined()
     expect(find()).toMatchObject({
       level: 'info',
       msg: 'request',
       method: 'GET',
-      path: '/api/v1/auth/me',
-      route: '/api/v1/auth/me',
+      path: '/api/v1/organizations',
+      route: '/api/v1/organizations',
       status: 200,
       duration_ms: expect.any(Number),
       ip: '127.0.0.1',

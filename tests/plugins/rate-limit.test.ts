@@ -126,6 +126,31 @@ base('guessing at passwords is limited more strictly, by address and whoever is 
   await strict.close()
 })
 
+base(
+  'sending files and inviting is limited by caller, and no key may more than it was given',
+  async ({ api, owner }) => {
+    const strict = await startApi({ RATE_LIMIT_IMPORT_MAX: '3', RATE_LIMIT_AUTH_MAX: '3' }, api)
+    const as = (token?: string) => new Client(strict.app, token)
+    const made = await owner.post('/api-keys', {
+      ...{ name: 'Robot', permissions: ['credit:write', 'members:manage'], rate_limit: 2 },
+    })
+    const limits = async (client: Client, path: string) => (await client.post(path)).headers['x-ratelimit-limit']
+    const portfolio = '/portfolios/00000000-0000-7000-8000-000000000000'
+    for (const path of [`${portfolio}/loans/import`, `${portfolio}/ratings/import`, '/import-mappings/suggest'])
+      for (const [client, max] of [
+        [as(owner.token), '3'],
+        [as(made.body.key), '2'],
+      ] as const)
+        expect([path, await limits(client, path)]).toEqual([path, max])
+    expect(await limits(as(made.body.key), '/invitations')).toBe('2')
+    const path = `${portfolio}/snapshots/import`
+    for (let n = 0; n < 3; n++) expect((await as(owner.token).post(path)).status).toBe(415)
+    expect((await as(owner.token).post(path)).body.code).toBe('rate_limited')
+    expect((await as((await api.newUser(owner, 'owner')).token).post(path)).status).toBe(415)
+    await strict.close()
+  },
+)
+
 base('an address stands for its network', () => {
   expect(networkOf('192.0.2.1')).toBe('192.0.2.1')
   expect(networkOf('2001:DB8::1')).toBe('2001:db8:0:0::/64')

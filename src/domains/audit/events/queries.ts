@@ -2,7 +2,7 @@ import { and, eq, getTableColumns, sql } from 'drizzle-orm'
 import { clientOf, type Pool } from '../../../db/client.ts'
 import { compare, containsText, type Filter, listPage } from '../../../db/list.ts'
 import { owned, type TenantScope } from '../../../db/scope.ts'
-import { auditEvents, auditSeals } from '../../../db/tables/audit.ts'
+import { auditEvents, auditSeals, platformOrgId } from '../../../db/tables/audit.ts'
 import { users } from '../../../db/tables/users.ts'
 import { oneOr404 } from '../../../lib/errors.ts'
 import type { Page } from '../../../lib/page.ts'
@@ -11,6 +11,7 @@ import type { AuditEvent, AuditEventQuery, AuditVerification } from './schemas.t
 
 const columns = {
   ...getTableColumns(auditEvents),
+  organization_id: sql<string | null>`nullif(${auditEvents.org_id}, ${platformOrgId}::uuid)`,
   actor_email: sql<string | null>`(select ${users.email} from ${users} where ${users.id} = ${auditEvents.actor_id})`,
   sealed: sql<AuditEvent['sealed']>`(
     select json_build_object('seq', ${auditSeals.seq}, 'hash', encode(${auditSeals.hash}, 'hex')) from ${auditSeals}

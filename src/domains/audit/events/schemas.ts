@@ -14,6 +14,7 @@ export const AuditEvent = named(
   Type.Object({
     id: Uuid(),
     created_at: Timestamp(),
+    organization_id: Nullable(Uuid({ description: "whose trail it is in; null for the platform's own" })),
     action: Type.String({ description: 'subject and verb: loan.created' }),
     subject_type: Type.String(),
     subject_id: Nullable(Uuid()),

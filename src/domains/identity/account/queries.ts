@@ -88,10 +88,6 @@ export const wrongPassword = () => new Problem('wrong_password', 'The current pa
 export const recordWrongPassword = (scope: TenantScope) =>
   recordEvent(scope, { action: 'password.refused', subject_type: 'user', subject_id: scope.actor.user_id })
 
-/** A link that was no good; by itself, as the change it asked for did not happen. */
-export const recordBadToken = (scope: TenantScope, purpose: TokenPurpose) =>
-  recordEvent(scope, { action: 'mail_token.refused', subject_type: 'mail_token', subject_id: null, after: { purpose } })
-
 /**
  * Mails a link to the new address, whether it is free or not.
  * @throws Problem `email_domain_not_allowed`

@@ -2,7 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { limitGuesses } from '../../../db/login-throttle.ts'
-import type { TokenPurpose } from '../../../db/mail-tokens.ts'
 import { enqueueMail, type MailTemplate } from '../../../db/outbox.ts'
 import type { TenantScope } from '../../../db/scope.ts'
 import { requiredEmail } from '../../../lib/email.ts'
@@ -17,7 +16,6 @@ import {
   changePassword,
   confirmEmail,
   getUser,
-  recordBadToken,
   recordWrongPassword,
   requestEmailChange,
   resetPassword,
@@ -60,14 +58,10 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
     return accepted
   }
 
-  /** Runs what a link allows, and records a link that is no good. */
-  const byLink = async (request: FastifyRequest, purpose: TokenPurpose, change: Change) => {
-    const { user_id } = await request.once(change).catch(async (error: unknown) => {
-      if (error instanceof Problem && error.code === 'mail_token_invalid') await recordBadToken(request.scope, purpose)
-      throw error
-    })
+  /** Runs what a link allows. */
+  const byLink = async (request: FastifyRequest, change: Change) => {
+    const { user_id } = await request.once(change)
     app.access.forget(`user:${user_id}`)
-    return null
   }
 
   app.post(
@@ -83,7 +77,7 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await byLink(request, 'verify_email', (scope) => verifyEmail(scope, request.body.token))
+      await byLink(request, (scope) => verifyEmail(scope, request.body.token))
       return reply.code(204).send(null)
     },
   )
@@ -134,9 +128,7 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
       const { token, password } = request.body
       refuse('password', password)
       const hash = await hashPassword(password)
-      await byLink(request, 'reset_password', (scope) =>
-        resetPassword(scope, token, hash, (user) => refuse('password', password, user)),
-      )
+      await byLink(request, (scope) => resetPassword(scope, token, hash, (user) => refuse('password', password, user)))
       return reply.code(204).send(null)
     },
   )
@@ -210,9 +202,7 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await byLink(request, 'change_email', (scope) =>
-        confirmEmail(scope, request.body.token, request.auth?.session_id ?? null),
-      )
+      await byLink(request, (scope) => confirmEmail(scope, request.body.token, request.auth?.session_id ?? null))
       return reply.code(204).send(null)
     },
   )

@@ -1,14 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
 import { deriveKey, hmac } from '../../../lib/crypto.ts'
 import { requiredEmail } from '../../../lib/email.ts'
 import { invalidField, Problem } from '../../../lib/errors.ts'
 import { assertPassword, hashPassword } from '../../../lib/password.ts'
 import { ref } from '../../../lib/schema.ts'
 import { authLimit } from '../../../plugins/rate-limit.ts'
-import { recordBadToken } from '../account/queries.ts'
-import { type NewAccount, register, registerInvited, registerUnverified } from '../registration/queries.ts'
+import { register, registerInvited, registerUnverified } from '../registration/queries.ts'
 import { endSession, exchangeToken } from '../sessions/queries.ts'
 import { rememberMeS } from '../sessions/rules.ts'
 import { tokensOf } from '../sessions/tokens.ts'
@@ -43,9 +41,11 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
         await request.once((scope) => registerUnverified(scope, user, organization))
         return reply.code(202).send({ status: 'verification_required' })
       }
-      const made = await (invitation_token === undefined
-        ? request.once((scope) => register(scope, user, organization))
-        : joined(request, user, invitation_token))
+      const made = await request.once((scope) =>
+        invitation_token === undefined
+          ? register(scope, user, organization)
+          : registerInvited(scope, user, invitation_token),
+      )
       return reply.code(201).header('location', '/api/v1/auth/me').send(made)
     },
   )
@@ -109,16 +109,6 @@ function refuseUninvited(registration: 'open' | 'invite' | 'closed', body: Regis
   if (invitation_token !== undefined && organization_name !== undefined)
     throw invalidField('/body/organization_name', 'conflict', 'must be left out by whoever joins an organisation')
 }
-
-/** Registers by an invitation, and records one that is no good. */
-const joined = (request: FastifyRequest, user: NewAccount, token: string) =>
-  request
-    .once((scope) => registerInvited(scope, user, token))
-    .catch(async (error: unknown) => {
-      if (error instanceof Problem && error.code === 'mail_token_invalid')
-        await recordBadToken(request.scope, 'invitation')
-      throw error
-    })
 
 /** Checks what the schema cannot, and hashes the password also for addresses that are taken, so that both take as long. */
 async function newAccount(body: Registration, composition: boolean) {

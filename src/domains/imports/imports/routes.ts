@@ -7,6 +7,7 @@ import { Problem } from '../../../lib/errors.ts'
 import { Limiter } from '../../../lib/limiter.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
 import { listAnswer } from '../../../plugins/exports.ts'
+import { callerLimit } from '../../../plugins/rate-limit.ts'
 import { importForm } from '../engine/form.ts'
 import { errorsColumn } from '../engine/header.ts'
 import { runImport } from '../engine/run.ts'
@@ -152,12 +153,13 @@ const pad = (cells: string[], width: number) => [...cells, ...Array<string>(Math
 const capitalised = (word: string) => `${word[0]?.toUpperCase()}${word.slice(1)}`
 
 function addImportRoute(app: FastifyInstance, target: Target, slots: Limiter) {
+  const { rateLimitImportMax } = app.config.http
   const { maxBytes, idleTimeoutS, deadlineS } = app.config.imports
   const limits = { bytesMax: maxBytes, idleMs: idleTimeoutS * 1_000, deadlineMs: deadlineS * 1_000 }
   app.post<{ Params: { id: string } }>(
     target.path,
     {
-      config: { permission: target.permission, problems: [408] },
+      config: { permission: target.permission, rateLimit: callerLimit(rateLimitImportMax), problems: [408] },
       handlerTimeout: limits.deadlineMs + handlerSlackMs,
       ...fileRoute(),
       schema: {

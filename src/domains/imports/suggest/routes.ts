@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import type { ImportTarget } from '../../../db/import-target.ts'
 import { ref } from '../../../lib/schema.ts'
+import { callerLimit } from '../../../plugins/rate-limit.ts'
 import { prepareTarget, type Target } from '../engine/target.ts'
 import { fileRoute, openUpload, type UploadLimits } from '../engine/upload.ts'
 import { targetNamed } from '../mappings/rules.ts'
@@ -18,12 +19,13 @@ export const suggestions: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }>
   for (const model of [ImportMapping, MappingSuggestion, SuggestionForm, SuggestionWarning]) app.addSchema(model)
   await app.register(multipart)
   const { maxBytes, idleTimeoutS } = app.config.imports
+  const { rateLimitImportMax } = app.config.http
   const limits = { bytesMax: maxBytes, idleMs: idleTimeoutS * 1_000, deadlineMs: 30_000 }
 
   app.post(
     '/import-mappings/suggest',
     {
-      config: { permission: 'credit:write', problems: [408] },
+      config: { permission: 'credit:write', rateLimit: callerLimit(rateLimitImportMax), problems: [408] },
       handlerTimeout: 2 * limits.deadlineMs,
       ...fileRoute(),
       schema: {

@@ -233,15 +233,6 @@ export const decline = (scope: TenantScope, token: string): Promise<void> =>
     })
   })
 
-/** A link that was refused, to an account it is not for, or to nobody. */
-export const recordRefusal = (scope: TenantScope, reason: string) =>
-  recordEvent(scope, {
-    action: 'invitation.refused',
-    subject_type: 'invitation',
-    subject_id: null,
-    after: { reason },
-  })
-
 /** Forgets invitations long after they expired; what became of them is in the audit trail. @returns how many */
 export const purgeInvitations = (db: Db): Promise<number> =>
   purgeRows(db, invitations, sql`${invitations.expires_at} < now() - ${sql.raw(String(daysKept))} * interval '1 day'`)

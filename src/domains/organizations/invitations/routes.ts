@@ -1,13 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
-import type { TenantScope } from '../../../db/scope.ts'
 import { BulkResult } from '../../../lib/bulk.ts'
-import { Problem } from '../../../lib/errors.ts'
 import { created, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
 import { listAnswer } from '../../../plugins/exports.ts'
-import { authLimit } from '../../../plugins/rate-limit.ts'
+import { authLimit, callerLimit } from '../../../plugins/rate-limit.ts'
 import {
   accept,
   cancelInvitation,
@@ -17,7 +14,6 @@ import {
   getInvitation,
   listInvitations,
   purgeInvitations,
-  recordRefusal,
   resendInvitation,
 } from './queries.ts'
 import {
@@ -38,7 +34,7 @@ const purgeEveryMs = 3_600_000
 /** Who was asked to join the active organisation. */
 export const invitations: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of [Invitation, InvitationPage, InvitationCreate, InvitationBulk, BulkResult]) app.addSchema(model)
-  const rateLimit = { max: app.config.http.rateLimitAuthMax, timeWindow: 60_000 }
+  const rateLimit = callerLimit(app.config.http.rateLimitAuthMax)
   const mailing = { ...manage, rateLimit }
 
   app.get(
@@ -147,14 +143,6 @@ export const invitationAnswers: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of [InvitationToken, InvitationAccepted]) app.addSchema(model)
   const rateLimit = authLimit(app)
 
-  /** A refused link is recorded by itself, as its own transaction is gone. */
-  const answer = <T>(request: FastifyRequest, change: (scope: TenantScope) => Promise<T>): Promise<T> =>
-    request.once(change).catch(async (error: unknown) => {
-      const reasons = ['mail_token_invalid', 'invitation_mismatch']
-      if (error instanceof Problem && reasons.includes(error.code)) await recordRefusal(request.scope, error.code)
-      throw error
-    })
-
   app.post(
     '/invitations/accept',
     {
@@ -169,7 +157,7 @@ export const invitationAnswers: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { user_id } = request.auth!
-      const joined = await answer(request, (scope) => accept(scope, user_id, request.body.token))
+      const joined = await request.once((scope) => accept(scope, user_id, request.body.token))
       app.access.forget(`user:${user_id}`)
       return joined
     },
@@ -188,7 +176,7 @@ export const invitationAnswers: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await answer(request, (scope) => decline(scope, request.body.token))
+      await request.once((scope) => decline(scope, request.body.token))
       return reply.code(204).send(null)
     },
   )

@@ -33,6 +33,7 @@ export const roles: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listRoles',
         summary: "List roles: those every organisation has, then the organisation's own",
+        description: 'All on one page, as an organisation has a hundred of its own at most.',
         tags,
         response: { 200: listAnswer(ref(RolePage)) },
       },
@@ -51,6 +52,7 @@ export const roles: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listPermissions',
         summary: 'List every permission and the roles that give it',
+        description: 'All on one page.',
         tags,
         response: { 200: listAnswer(ref(PermissionPage)) },
       },

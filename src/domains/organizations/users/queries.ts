@@ -30,9 +30,11 @@ const columns = {
   is_active: isActive,
   roles: members.roles,
   managed: members.managed,
+  email_verified_at: users.email_verified_at,
   last_login_at: users.last_login_at,
   version: sql<number>`${users.version} + ${members.version}`,
   created_at: members.created_at,
+  updated_at: sql<string>`greatest(${users.updated_at}, ${members.updated_at})`,
 }
 
 const list = {
@@ -42,7 +44,7 @@ const list = {
   filters: {
     is_active: (value: unknown) => sql`${isActive} = ${value}::boolean`,
     role: holdsRole,
-    q: containsText(users.email, users.full_name),
+    q: containsText(users.email, users.username, users.full_name),
   },
   joined: { table: users, on: joins, columns, id: members.user_id },
 }
@@ -55,15 +57,15 @@ export async function getUser(scope: TenantScope, id: string): Promise<Organizat
   return oneOr404(await scope.db.select(columns).from(members).innerJoin(users, joins).where(mine))
 }
 
-type NewUser = { email: string; password_hash: string; full_name: string | null; role: string }
+type NewUser = { email: string; username: string | null; full_name: string | null; password_hash: string; role: string }
 
 /**
  * Makes an account that this organisation manages, and its membership.
  * @param verify mail the address a link that verifies it
- * @throws Problem `email_taken`
+ * @throws Problem `email_taken` or `username_taken`
  */
 export const createUser = (scope: TenantScope, user: NewUser, verify: boolean): Promise<OrganizationUser> =>
-  withConstraints({ users_email: emailTaken }, () =>
+  withConstraints({ users_email: emailTaken, users_username: usernameTaken }, () =>
     scope.db.transaction(async (db) => {
       const { role, ...account } = user
       const inside = { ...scope, db }
@@ -71,10 +73,11 @@ export const createUser = (scope: TenantScope, user: NewUser, verify: boolean): 
       const membership = { org_id: scope.org_id, id: uuidv7(), user_id: id, roles: [role], managed: true }
       await db.insert(users).values({ id, ...account })
       await db.insert(members).values(membership)
-      const after = { email: user.email, full_name: user.full_name, roles: [role] }
+      const { email, username, full_name } = account
+      const after = { email, username, full_name, roles: [role] }
       await recordEvent(inside, { action: 'user.created', subject_type: 'user', subject_id: id, after })
-      await cancelInvitations(inside, { email: user.email })
-      if (verify) await enqueueMail(db, { template: 'verify_email', recipient: user.email })
+      await cancelInvitations(inside, { email })
+      if (verify) await enqueueMail(db, { template: 'verify_email', recipient: email })
       return getUser(inside, id)
     }),
   )

@@ -6,6 +6,7 @@ import { assertPassword, hashPassword } from '../../../lib/password.ts'
 import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
 import { listAnswer } from '../../../plugins/exports.ts'
+import { callerLimit } from '../../../plugins/rate-limit.ts'
 import { admittedEmail, requireGrant } from '../members/queries.ts'
 import { changeUsers, createUser, deleteUser, getUser, listUsers, type UserPatch, updateUser } from './queries.ts'
 import {
@@ -33,7 +34,7 @@ const tags = ['organizations']
 export const users: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of models) app.addSchema(model)
   // It tells whether an address has an account, so it is limited as guessing is.
-  const rateLimit = { max: app.config.http.rateLimitAuthMax, timeWindow: 60_000 }
+  const rateLimit = callerLimit(app.config.http.rateLimitAuthMax)
   const { passwordComposition, requireVerifiedEmail } = app.config.auth
 
   const hashed = (password: string, own: (string | undefined)[]) => {
@@ -102,10 +103,11 @@ export const users: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { password, role, full_name = null } = request.body
+      const username = request.body.username?.toLowerCase()
       await requireGrant(request.scope, request.auth!, [role], '/body/role')
       const email = await admittedEmail(request.scope, request.body.email)
-      const password_hash = await hashed(password, [email])
-      const account = { email, password_hash, full_name, role }
+      const password_hash = await hashed(password, [email, username])
+      const account = { email, username: username ?? null, full_name, password_hash, role }
       const user = await request.once((scope) => createUser(scope, account, requireVerifiedEmail))
       return created(reply, `/api/v1/users/${user.id}`, user)
     },

@@ -15,9 +15,11 @@ export const OrganizationUser = named(
     is_active: Type.Boolean({ description: 'the account is active, and so is its membership in this organisation' }),
     roles: Type.Array(Type.String()),
     managed: Type.Boolean({ description: 'the organisation made this account' }),
+    email_verified_at: Nullable(Timestamp({ description: 'since when he is known to read the mail of his address' })),
     last_login_at: Nullable(Timestamp()),
     version: Type.Integer(),
     created_at: Timestamp({ description: 'when the user joined this organisation' }),
+    updated_at: Timestamp({ description: 'of the account or the membership, whichever changed last' }),
   }),
 )
 export type OrganizationUser = Static<typeof OrganizationUser>
@@ -32,6 +34,7 @@ export const OrganizationUserCreate = named(
     email: MemberEmail(),
     password: Password({ examples: ['Correct-Horse-7'] }),
     role: RoleName({ examples: ['member'] }),
+    username: Type.Optional(Username()),
     full_name: Type.Optional(Text(200)),
   }),
 )
@@ -72,6 +75,6 @@ export type UserBulk = Static<typeof UserBulk>
 export const OrganizationUserQuery = pageQuery(['created_at'], {
   is_active: Type.Optional(Type.Boolean()),
   role: Type.Optional(RoleName()),
-  q: Type.Optional(Text(100, { description: 'part of the e-mail address or the name' })),
+  q: Type.Optional(Text(100, { description: 'part of the e-mail address, the username or the name' })),
 })
 export type OrganizationUserQuery = Static<typeof OrganizationUserQuery>

@@ -80,7 +80,7 @@ describe('registering by an invitation', () => {
       expect([email, body.status, body.code]).toEqual([email, 422, 'mail_token_invalid'])
       expect(await sql`select 1 from users where email = ${email as string}`).toHaveLength(0)
       const [event] = await sql`select action, after from audit_events where request_id = ${body.request_id}`
-      expect(event).toMatchObject({ action: 'mail_token.refused', after: { purpose: 'invitation' } })
+      expect(event).toMatchObject({ after: { operation: 'register', code: 'mail_token_invalid' } })
     }
   })
 

@@ -141,8 +141,8 @@ describe('the link of an invitation', () => {
     expect(outcome(await thief.post('/invitations/accept', { token }))).toEqual([422, 'invitation_mismatch'])
     expect(await membersOf(owner)).toHaveLength(1)
     const [refusal] = await sql`
-      select after from audit_events where action = 'invitation.refused' and actor_id = ${thief.id}`
-    expect(refusal?.after).toEqual({ reason: 'invitation_mismatch' })
+      select after from audit_events where action = 'request.refused' and actor_id = ${thief.id}`
+    expect(refusal?.after).toEqual({ operation: 'acceptInvitation', code: 'invitation_mismatch' })
     expect((await invited.post('/invitations/accept', { token })).status).toBe(200)
   })
 

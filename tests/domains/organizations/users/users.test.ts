@@ -18,6 +18,24 @@ describe('a user of the organisation', () => {
     }
   })
 
+  test('may be made with a username, by which he signs in and is found, and which nobody else has', async ({
+    api,
+    owner,
+  }) => {
+    const email = newEmail()
+    const username = `Bo.${email.slice(5, 15)}`
+    const sent = { email, username, password, role: 'member' }
+    const made = await owner.post('/users', sent)
+    expect(made.body).toMatchObject({ username: username.toLowerCase(), email_verified_at: null })
+    expect(made.body.updated_at >= made.body.created_at).toBe(true)
+    expect((await api.anonymous.post('/auth/login', { username, password })).status).toBe(200)
+    expect((await owner.get(`/users?q=${username.toUpperCase()}`)).body.data).toMatchObject([{ id: made.body.id }])
+    const { status, body } = await owner.post('/users', { ...sent, email: newEmail() })
+    expect([status, body.code]).toEqual([409, 'username_taken'])
+    const own = await owner.post('/users', { ...sent, email: newEmail(), username: password })
+    expect([own.status, own.body.errors[0].pointer]).toEqual([400, '/body/password'])
+  })
+
   test('with the role of owner is made by an owner only', async ({ api, owner, sql }) => {
     const admin = await api.newUser(owner, 'admin')
     const email = newEmail()
@@ -69,11 +87,11 @@ describe('a user of the organisation', () => {
       org_id: owner.orgId,
       actor_id: owner.id,
       request_id: 'r-1',
-      after: { email: made.body.email, full_name: null, roles: ['member'] },
+      after: { email: made.body.email, username: null, full_name: null, roles: ['member'] },
     })
     const again = await owner.post('/users', { email: made.body.email, password, role: 'member' })
     expect(again.status).toBe(409)
-    expect(await countEvents(sql)).toBe(before + 1)
+    expect(await eventsOf(sql, made.body.id)).toHaveLength(1)
   })
 
   test('is not there when its audit event cannot be written', async ({ owner, sql }) => {
