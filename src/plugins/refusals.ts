@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { recordEvent } from '../db/audit.ts'
+import { BoundedMap } from '../lib/bounded-map.ts'
 import { Problem, type ProblemCode, problems } from '../lib/errors.ts'
 
 /**
@@ -18,15 +19,29 @@ const guarded: ReadonlySet<ProblemCode> = new Set([
   'policy_locks_out',
 ])
 
+/** How many a caller leaves within how long; more would only fill the trail. */
+const toldMax = 60
+const windowMs = 60_000
+const callersMax = 10_000
+
 /**
  * What somebody was refused, and by which rule, is an event of its own beside the answer: the transaction of what he
  * asked for is gone. Nothing of the body is in it.
  */
 export default fp(
   async (app: FastifyInstance) => {
+    const callers = new BoundedMap<string, { since: number; told: number }>(callersMax)
+    const isNews = (caller: string) => {
+      const now = performance.now()
+      const known = callers.get(caller)
+      const window = known !== undefined && now - known.since < windowMs ? known : { since: now, told: 0 }
+      callers.set(caller, window)
+      return ++window.told <= toldMax
+    }
+
     app.addHook('onError', async (request, _reply, error) => {
       const code = refusalOf(error)
-      if (code === undefined) return
+      if (code === undefined || !isNews(request.scope.actor.principal)) return
       const after = { operation: request.routeOptions.schema?.operationId ?? null, code }
       const event = { action: 'request.refused', subject_type: 'operation', subject_id: null, after }
       // Where it cannot be written, the refusal stands all the same.

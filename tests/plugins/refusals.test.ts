@@ -78,6 +78,14 @@ describe('who is refused something', () => {
     expect([status, body.code]).toEqual([403, 'forbidden'])
   })
 
+  test('over and over does not fill the trail', async ({ api, owner, sql }) => {
+    const member = await api.newUser(owner, 'member')
+    for (let turn = 0; turn < 70; turn++)
+      expect((await member.post('/portfolios', { name: 'x', currency: 'USD' })).status).toBe(403)
+    const told = await sql`select 1 from audit_events where actor_id = ${member.id} and action = 'request.refused'`
+    expect(told).toHaveLength(60)
+  })
+
   test('only because it does not exist, or is malformed, leaves the trail alone', async ({ owner, sql }) => {
     const before = await countEvents(sql)
     expect((await owner.get('/portfolios/00000000-0000-7000-8000-000000000000')).status).toBe(404)
