@@ -4,7 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect } from 'vitest'
+import { describe, expect, vi } from 'vitest'
+import { Drawing } from '../../../../src/domains/credit/charts/drawing.ts'
+import { Problem } from '../../../../src/lib/errors.ts'
 import type { Person } from '../../../helpers/api.ts'
 import { newPortfolio } from '../../../helpers/credit.ts'
 import { newDelinquentBook } from '../../../helpers/delinquent-book.ts'
@@ -42,7 +44,8 @@ describe('the charts of a book', () => {
     expect(svg.status).toBe(200)
     expect(svg.headers).toMatchObject({
       'content-type': 'image/svg+xml',
-      'content-security-policy': "default-src 'none'; sandbox",
+      'content-security-policy':
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
       'x-content-type-options': 'nosniff',
       'cache-control': 'private, no-cache',
     })
@@ -112,6 +115,15 @@ describe('the charts of a book', () => {
     const before = (await owner.get(`${url}.svg`)).headers.etag as string
     await sql`update loans set rating = 'D' where portfolio_id = ${id} and loan_number = 'L-1'`
     expect((await owner.get(`${url}.svg`, { 'if-none-match': before })).status).toBe(200)
+  })
+
+  test('that cannot be drawn just now leave no tag that would stand for a picture', async ({ book: { id, owner } }) => {
+    const drawing = vi.spyOn(Drawing.prototype, 'svgOf').mockRejectedValueOnce(new Problem('busy', 'Too many.'))
+    const refused = await owner.get(`/portfolios/${id}/charts/rating.svg`)
+    drawing.mockRestore()
+    expect(refused).toMatchObject({ status: 503, body: { code: 'busy' } })
+    expect(refused.headers).toMatchObject({ 'content-type': 'application/problem+json', 'retry-after': '1' })
+    for (const name of ['etag', 'content-disposition']) expect(refused.headers).not.toHaveProperty(name)
   })
 
   test('take filters, and say which', async ({ book: { id, owner } }) => {
