@@ -1,11 +1,8 @@
-/** Runs in a thread of its own, one task after the other: see `hashing.ts`. */
+/** Runs in a thread of its own, one password after the other: see `hashing.ts`. */
 import { argon2Sync, timingSafeEqual } from 'node:crypto'
-import { parentPort } from 'node:worker_threads'
 import { hash, verify } from 'argon2'
-import type { Answer, Task } from './hashing.ts'
-
-const port = parentPort
-if (!port) throw new Error('hash-thread.ts is started by hashing.ts')
+import type { Work } from './hashing.ts'
+import { serveJobs } from './job-thread.ts'
 
 const phc = /^\$argon2id\$v=19\$([mtp]=\d+,[mtp]=\d+,[mtp]=\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
 
@@ -23,15 +20,6 @@ function matches(against: string, message: string): boolean | Promise<boolean> {
   return timingSafeEqual(argon2Sync('argon2id', { ...parameters, message, nonce }), expected)
 }
 
-async function answer({ id, password, ...task }: Task): Promise<Answer> {
-  try {
-    return { id, value: 'against' in task ? await matches(task.against, password) : await hash(password, task.cost) }
-  } catch (error) {
-    return { id, error }
-  }
-}
-
-let last = Promise.resolve()
-port.on('message', (task: Task) => {
-  last = last.then(async () => port.postMessage(await answer(task)))
-})
+serveJobs(({ password, ...work }: Work) =>
+  'against' in work ? matches(work.against, password) : hash(password, work.cost),
+)

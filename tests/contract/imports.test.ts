@@ -57,6 +57,23 @@ describe('the architecture gate', () => {
     ])
   })
 
+  test('refuses what would bring Vega, or the inside of a thread, into the main one', async ({ faultsOf }) => {
+    const faults = await faultsOf({
+      'src/lib/job-thread.ts': leaf,
+      'src/lib/hash-thread.ts': using('./job-thread.ts'),
+      'src/lib/hashing.ts': using('./job-thread.ts', './hash-thread.ts'),
+      'src/domains/credit/charts/render.ts': using('vega'),
+      'src/domains/credit/charts/render-thread.ts': using('./render.ts', '../../../lib/job-thread.ts'),
+      'src/domains/credit/charts/drawing.ts': using('./render.ts', 'vega-lite'),
+    })
+    const rule = 'what a thread of its own loads, nothing else does'
+    expect(faults.filter((fault) => fault.startsWith(rule)).sort()).toEqual([
+      `${rule}: src/domains/credit/charts/drawing.ts → src/domains/credit/charts/render.ts`,
+      `${rule}: src/domains/credit/charts/drawing.ts → vega-lite`,
+      `${rule}: src/lib/hashing.ts → src/lib/hash-thread.ts`,
+    ])
+  })
+
   test('refuses a domain that imports another', async ({ faultsOf }) => {
     const faults = await faultsOf({
       'src/domains/credit/loans/queries.ts': using('../portfolios/queries.ts', '../../files/queries.ts'),

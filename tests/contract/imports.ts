@@ -36,6 +36,11 @@ const rules = [
     { path: '^src/', pathNot: '^src/(db/|cli/|domains/.+/queries\\.ts$)' },
     { path: '(^|/)(drizzle-orm|drizzle-kit)(/|$)' },
   ),
+  error(
+    'what a thread of its own loads, nothing else does',
+    { path: '^src/', pathNot: '/render(-thread)?\\.ts$' },
+    { path: '/charts/render\\.ts$|-thread\\.ts$|(^|/)(vega|vega-lite)(/|$)', pathNot: '/job-thread\\.ts$' },
+  ),
 ]
 
 /**

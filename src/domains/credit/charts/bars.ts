@@ -2,26 +2,23 @@ import {
   black,
   type ChartSpec,
   chart,
-  count,
-  distinct,
   emptyChart,
   greys,
   type Heading,
   heads,
   noLoans,
-  percent,
-  plain,
   textOf,
-  unitOf,
-  widthOf,
+  zeroLine,
 } from './style.ts'
+import { count, cut, distinct, percent, unitOf, widthOf } from './text.ts'
 
-const labelMax = 32
+const labelMaxPx = 300
 const barHeightPx = 24
 const pictureWidthPx = 860
-/** Right ends of the columns beside the bars. */
-const columns = { share: 64, amount: 158, loans: 226 }
-const columnsWidthPx = 250
+const ticks = 5
+/** Widths of the columns beside the bars, from the end of one to that of the next. */
+const columnPx = { share: 64, amount: 94, loans: 68 }
+const marginPx = 24
 
 /** A row of a chart of bars; `share` is that of the balance. One that is not `drawn` has its numbers and no bar. */
 type Bar = {
@@ -50,21 +47,22 @@ function barChart(heading: Heading, { what, by, axis, bars, notes }: Bars): Char
   const drawn = bars.filter((bar) => bar.drawn !== false)
   const unit = unitOf(Math.max(...drawn.map(({ balance }) => Math.abs(balance))), heading.currency)
   const byBalance = bars.some(({ balance }) => balance !== 0)
-  const labels = distinct(bars.map(({ label }) => plain(label, labelMax)))
+  const labels = distinct(bars.map(({ label }) => cut(label, labelMaxPx)))
   const loans = bars.reduce((sum, bar) => sum + bar.count, 0)
   const values = bars.map(({ label: _, apart = false, fill, ...bar }, at) => {
-    const share = byBalance ? bar.share : bar.count / loans
+    const share = byBalance ? shareOf(bar) : bar.count / loans
     const texts = { share_text: percent(share), amount_text: unit.text(bar.balance), loans_text: count(bar.count) }
     const length = bar.drawn === false ? 0 : byBalance ? bar.balance / unit.divisor : bar.count
     return { label: labels[at], balance: bar.balance, loans: bar.count, share, length, ...texts, fill, apart }
   })
+  const besidePx = columnPx.share + (byBalance ? columnPx.amount : 0) + columnPx.loans
   const left = Math.max(110, 34 + Math.max(...[axis, ...labels].map((label) => widthOf(label))))
-  const width = pictureWidthPx - left - columnsWidthPx
-  const layout = { left, right: columnsWidthPx, top: 24, bottom: 56, width, height: barHeightPx * bars.length }
+  const width = pictureWidthPx - left - besidePx - marginPx
+  const layout = { left, right: besidePx + marginPx, top: 24, bottom: 56, width, height: barHeightPx * bars.length }
   const table = [
-    { head: 'Share', field: 'share_text', at: width + columns.share },
-    ...(byBalance ? [{ head: unit.name, field: 'amount_text', at: width + columns.amount }] : []),
-    { head: 'Loans', field: 'loans_text', at: width + columns.loans },
+    { head: 'Share', field: 'share_text', at: width + columnPx.share },
+    ...(byBalance ? [{ head: unit.name, field: 'amount_text', at: width + columnPx.share + columnPx.amount }] : []),
+    { head: 'Loans', field: 'loans_text', at: width + besidePx },
   ]
   return chart(`${what}: ${byBalance ? 'balance' : 'loans'} by ${by}`, heading, layout, {
     notes: [...notes, ...(byBalance ? [] : ['No balance is known: the shares are those of the loans'])],
@@ -75,18 +73,23 @@ function barChart(heading: Heading, { what, by, axis, bars, notes }: Bars): Char
   })
 }
 
+/** Shares come rounded; what has a balance has some share of it. */
+const shareOf = ({ share, balance }: Pick<Bar, 'share' | 'balance'>): number | null =>
+  share === 0 ? Math.sign(balance) * Number.EPSILON : share
+
 function barLayers(xTitle: string, labels: string[], table: { field: string; at: number }[]): object[] {
   const y = {
     field: 'label',
     type: 'nominal',
     title: null,
-    axis: { ticks: false, labelPadding: 8 },
+    axis: { ticks: false, domain: false, labelPadding: 8 },
     scale: { domain: labels, paddingInner: 0.3, paddingOuter: 0.15 },
   }
   const x = {
     field: 'length',
     type: 'quantitative',
-    axis: { title: xTitle, tickCount: 5, tickMinStep: xTitle === 'Loans' ? 1 : 0, titlePadding: 10 },
+    scale: { nice: ticks },
+    axis: { title: xTitle, tickCount: ticks, tickMinStep: xTitle === 'Loans' ? 1 : 0, titlePadding: 10 },
   }
   const fill = { field: 'fill', type: 'nominal', scale: null }
   const strokeDash = { condition: { test: 'datum.apart', value: [3, 2] }, value: [1, 0] }
@@ -96,6 +99,7 @@ function barLayers(xTitle: string, labels: string[], table: { field: string; at:
       mark: { type: 'bar', stroke: black, strokeWidth: 0.75 },
       encoding: { y, x, fill, strokeDash },
     },
+    zeroLine('x', x),
     ...table.map(({ field, at }) => ({
       mark: { type: 'text', align: 'right' },
       encoding: { y, x: { value: at }, ...textOf(field) },
@@ -132,6 +136,8 @@ export type ConcentrationRow = {
   kind: 'segment' | 'others' | 'none'
 }
 
+const noBalance = 'No balance is above 0, so there is nothing to draw.'
+
 /**
  * The largest segments, what states none dashed. All the others have no bar: it would be so long that the rest were points.
  * @param field by which loans are told apart
@@ -142,9 +148,9 @@ export function concentrationChart(
   rows: readonly ConcentrationRow[],
   notes: string[] = [],
 ): ChartSpec {
-  const by = plain(field.replace(/^attributes\./, '').replaceAll('_', ' '), labelMax)
+  const by = cut(field.replace(/^attributes\./, '').replaceAll('_', ' '), labelMaxPx)
   if (rows.length === 0)
-    return emptyChart(`Concentration by ${by}`, heading, 'No balance is above 0, so there is nothing to draw.')
+    return emptyChart(`Concentration by ${by}`, heading, heading.loan_count === 0 ? noLoans : noBalance)
   const bars = rows.map(({ segment, kind, ...row }) => ({
     ...row,
     label: segment,

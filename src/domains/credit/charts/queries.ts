@@ -17,6 +17,7 @@ import {
   concentrationNotes,
   concentrationRows,
   delinquencyRows,
+  outsideNotes,
   parNotes,
   ratingRows,
   rollRows,
@@ -65,13 +66,21 @@ const draw: Record<ChartName, Draw> = {
     const found = await vintages(scope, portfolio.id, query)
     const { measure, basis, cohorts, months, observed_on } = found
     const heading = headingOf(portfolio, found, observed_on)
-    return vintageChart(heading, vintageWords(measure, basis), vintagesOf(cohorts, months), undatedNotes(cohorts))
+    return vintageChart(
+      heading,
+      vintageWords(measure, basis),
+      vintagesOf(cohorts, months),
+      undatedNotes(cohorts, measure),
+    )
   },
-  'roll-rate': async (scope, portfolio, { basis = 'balance', ...query }) => {
-    const { states, average, from, to, ...found } = await rollRates(scope, portfolio.id, query)
+  'roll-rate': async (scope, portfolio, { basis: asked, ...query }) => {
+    const { states, average, periods, from, to, ...found } = await rollRates(scope, portfolio.id, query)
+    const basis = asked ?? (average.some(({ balance }) => Number(balance) !== 0) ? 'balance' : 'count')
     const of = basis === 'count' ? 'loans' : 'balance'
+    const heading = { ...headingOf(portfolio, found, to), which: `open on ${from}` }
     const rows = rollRows(average, states, basis)
-    return rollRateChart(headingOf(portfolio, found, to), { from, to, of, states: stateNames(states) }, rows)
+    const notes = outsideNotes(periods[0]?.outside ?? {}, from)
+    return rollRateChart(heading, { from, to, of, states: stateNames(states) }, rows, notes)
   },
   concentration: async (scope, portfolio, query) => {
     const found = await concentrationOf(scope, portfolio.id, query)
@@ -84,7 +93,9 @@ const draw: Record<ChartName, Draw> = {
   },
   rating: async (scope, portfolio, query) => {
     const { scale, rows, ...found } = await ratingsOf(scope, portfolio, query)
-    const notes = scale === null ? ['The portfolio has no rating scale: ratings are in alphabetical order'] : []
+    const rated = rows.some(({ rating }) => rating !== null)
+    const notes =
+      scale === null && rated ? ['The portfolio has no rating scale: ratings are in alphabetical order'] : []
     return ratingChart(headingOf(portfolio, found, found.on), ratingRows(rows, scale), notes)
   },
 }

@@ -1,25 +1,13 @@
-import {
-  black,
-  type ChartSpec,
-  chart,
-  distinct,
-  emptyChart,
-  type Heading,
-  heads,
-  loansText,
-  percent,
-  plain,
-  widthOf,
-} from './style.ts'
+import { black, type ChartSpec, chart, emptyChart, type Heading, heads } from './style.ts'
+import { counted, percent, widthOf } from './text.ts'
 
 /** What share of what was in `from` was in `to` at the end, and how many loans that were. */
 export type RollRow = { from: string; to: string; share: number | null; count: number }
 
-const labelMax = 24
-const cellPx = { widthMin: 64, widthMax: 92, height: 34 }
+const cellPx = { gap: 12, widthMax: 92, height: 34 }
 const plotWidthPx = 640
 /** From this share on, white is read more easily than black. */
-const darkFrom = 0.62
+const darkFrom = 0.64
 
 /**
  * States at the beginning × states at the end, with the share in each cell; the darker, the greater.
@@ -35,13 +23,14 @@ export function rollRateChart(
   const title = `Roll rates: ${of} from ${from} to ${to}`
   const loansIn = (state: string) => rows.reduce((sum, row) => sum + (row.from === state ? row.count : 0), 0)
   const begun = states.filter((state) => loansIn(state) > 0)
-  if (begun.length === 0) return emptyChart(title, heading, 'No loan was reported for both dates: nothing to draw.')
+  if (begun.length === 0) return emptyChart(title, heading, `No loan was open on ${from}: nothing to draw.`, notes)
   const ended = states.filter((state) => begun.includes(state) || rows.some((row) => row.to === state && row.count > 0))
-  const names = distinct(ended.map((state) => plain(state, labelMax)))
-  const nameOf = (state: string) => names[ended.indexOf(state)] as string
-  const labelOf = (state: string) => `${nameOf(state)}  (${loansText(loansIn(state))})`
+  const labelOf = (state: string) => `${state} (${counted(loansIn(state), 'loan')})`
   const labels = begun.map(labelOf)
-  const cellWidth = Math.max(cellPx.widthMin, Math.min(cellPx.widthMax, Math.floor(plotWidthPx / ended.length)))
+  const cellWidth = Math.max(
+    ...ended.map((state) => widthOf(state) + cellPx.gap),
+    Math.min(cellPx.widthMax, Math.floor(plotWidthPx / ended.length)),
+  )
   const head = `On ${from}`
   const layout = {
     left: 34 + Math.max(...[head, ...labels].map((label) => widthOf(label))),
@@ -56,7 +45,6 @@ export function rollRateChart(
     .map((row) => ({
       ...row,
       from: labelOf(row.from),
-      to: nameOf(row.to),
       text: row.share === 0 ? '–' : percent(row.share),
       stayed: row.from === row.to,
     }))
@@ -65,12 +53,12 @@ export function rollRateChart(
     layer: [
       heads([{ head, at: -8 }], 14),
       heads([{ head: `On ${to}`, at: 0 }], 36, 'left'),
-      { data: { values }, encoding: axesOf(labels, names), layer: cells },
+      { data: { values }, encoding: axesOf(labels, ended), layer: cells },
     ],
   })
 }
 
-function axesOf(labels: string[], names: string[]) {
+function axesOf(rows: string[], columns: string[]) {
   const axis = { title: null, ticks: false, domain: false, labelPadding: 8 }
   const state = (field: string, domain: string[], more: object) => ({
     field,
@@ -78,7 +66,7 @@ function axesOf(labels: string[], names: string[]) {
     scale: { domain, padding: 0 },
     axis: { ...axis, ...more },
   })
-  return { x: state('to', names, { orient: 'top', labelAngle: 0 }), y: state('from', labels, {}) }
+  return { x: state('to', columns, { orient: 'top', labelAngle: 0 }), y: state('from', rows, {}) }
 }
 
 const cells = [

@@ -2,7 +2,7 @@ import { invalidField } from '../../../lib/errors.ts'
 import type { ConcentrationRow, DelinquencyRow, RatingRow } from './bars.ts'
 import type { RollRow } from './roll-rate.ts'
 import { type ChartName, type ChartQuery, takenBy } from './schemas.ts'
-import { count, percent } from './style.ts'
+import { count, counted, percent } from './text.ts'
 import type { Vintage } from './vintage.ts'
 
 /** @throws Problem `validation_failed` for a parameter of another chart */
@@ -13,7 +13,6 @@ export function assertTaken(name: ChartName, query: ChartQuery): void {
 }
 
 const numberOf = (decimal: string | null): number | null => (decimal === null ? null : Number(decimal))
-const words = (state: string) => (state === '0' ? 'not past due' : state.replaceAll('_', ' '))
 
 type Bucket = {
   from: number | null
@@ -39,13 +38,24 @@ function bucketName(from: number | null, to: number | null): string {
   return from === to ? `${from}` : `${from}–${to}`
 }
 
+/** A state of a roll rate, its bucket named as the delinquency chart names it. */
+function stateName(state: string): string {
+  const [, from, to = from] = /^(\d+)(?:-(\d+))?$/.exec(state) ?? []
+  if (from !== undefined) return bucketName(Number(from), Number(to))
+  if (state.endsWith('+')) return bucketName(Number.parseInt(state, 10), null)
+  if (state === 'unknown') return bucketName(null, null)
+  return `${state.slice(0, 1).toUpperCase()}${state.slice(1).replaceAll('_', ' ')}`
+}
+
 type Par = { par_30: string | null; par_60: string | null; par_90: string | null }
 
-/** `PAR30 15.0%, PAR60 10.0%, PAR90 6.0%` */
-export function parNotes({ par_30, par_60, par_90 }: Par): string[] {
+/** `PAR30 15.0%, PAR60 10.0%, PAR90 6.0%: …`, and the share of which nobody knows. */
+export function parNotes({ par_30, par_60, par_90, buckets }: Par & { buckets: readonly Bucket[] }): string[] {
   if (par_30 === null) return []
   const [par30, par60, par90] = [par_30, par_60, par_90].map((share) => percent(numberOf(share)))
-  return [`PAR30 ${par30}, PAR60 ${par60}, PAR90 ${par90}: balance more than so many days past due`]
+  const unknown = numberOf(buckets.find(({ from }) => from === null)?.share_by_balance ?? null)
+  const told = `PAR30 ${par30}, PAR60 ${par60}, PAR90 ${par90}: balance more than so many days past due`
+  return [unknown ? `${told}; of ${percent(unknown)} the days are not stated` : told]
 }
 
 type Ranked = {
@@ -76,11 +86,13 @@ export function concentrationRows({ top, balance, loan_count, segment_count }: C
   return [...rows, { segment: 'All others', kind: 'others', balance: left, share, count: loans }]
 }
 
-/** `412 segments, HHI 0.031; the largest 10 hold 41.2%` */
+/** `412 segments, HHI 0.0310; the largest 10 hold 41.2%` */
 export function concentrationNotes({ top, segment_count, hhi }: Concentration): string[] {
   if (hhi === null) return []
+  const segments = `${counted(segment_count, 'segment')}, HHI ${Number(hhi).toFixed(4)}`
+  if (top.length >= segment_count) return [segments]
   const held = percent(numberOf(top.at(-1)?.cumulative_share ?? null))
-  return [`${count(segment_count)} segments, HHI ${Number(hhi).toFixed(4)}; the largest ${top.length} hold ${held}`]
+  return [`${segments}; the largest ${top.length === 1 ? 'holds' : `${count(top.length)} hold`} ${held}`]
 }
 
 type Cohort = { cohort: string; loan_count: number; curve: readonly (string | null)[]; undated: number }
@@ -92,10 +104,13 @@ export const vintagesOf = (cohorts: readonly Cohort[], months: readonly number[]
     points: curve.map((share, at) => ({ month: months[at] as number, share: numberOf(share) })),
   }))
 
+const events = { default: ['default'], loss: ['loss', 'losses'], prepayment: ['prepayment'] } as const
+
 /** What a line cannot show: what happened on an unknown day. */
-export function undatedNotes(cohorts: readonly Cohort[]): string[] {
+export function undatedNotes(cohorts: readonly Cohort[], measure: keyof typeof events): string[] {
   const undated = cohorts.reduce((sum, cohort) => sum + cohort.undated, 0)
-  return undated === 0 ? [] : [`Not in the lines: ${count(undated)} whose date is unknown`]
+  const [one, many] = events[measure]
+  return undated === 0 ? [] : [`Not in the lines: ${counted(undated, one, many)} of unknown date`]
 }
 
 /** What a vintage curve shows, by measure and basis. */
@@ -120,14 +135,25 @@ export const rollRows = (
 ): RollRow[] =>
   rows.flatMap(({ state, counts, shares_by_count, shares_by_balance }) =>
     states.map((to, at) => ({
-      from: words(state),
-      to: words(to),
+      from: stateName(state),
+      to: stateName(to),
       share: numberOf((basis === 'count' ? shares_by_count : shares_by_balance)[at] ?? null),
       count: counts[at] ?? 0,
     })),
   )
 
-export const stateNames = (states: readonly string[]): string[] => states.map(words)
+export const stateNames = (states: readonly string[]): string[] => states.map(stateName)
+
+type Outside = { closed?: { loan_count: number }; new?: { loan_count: number } }
+
+/** `Not in the rows: 12 loans closed by 2024-01-31, 3 loans new since` */
+export function outsideNotes({ closed, new: added }: Outside, from: string): string[] {
+  const said = [
+    ...(closed ? [`${counted(closed.loan_count, 'loan')} closed by ${from}`] : []),
+    ...(added ? [`${counted(added.loan_count, 'loan')} new since`] : []),
+  ]
+  return said.length === 0 ? [] : [`Not in the rows: ${said.join(', ')}`]
+}
 
 type Rated = { rating: string | null; count: number; balance: string; share: string | null }
 type Grade = { grade: string; ordinal: number; is_default: boolean }

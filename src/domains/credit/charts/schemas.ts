@@ -13,7 +13,8 @@ const parameters = {
   measure: StringEnum(['default', 'loss', 'prepayment'], { description: 'vintage: default without it' }),
   months_max: Type.Integer({ minimum: 1, maximum: 600, description: 'vintage: the last age, 120 without it' }),
   basis: StringEnum(['count', 'balance'], {
-    description: 'vintage, roll-rate: shares of loans or of amounts; without it balance for roll-rate and for losses',
+    description:
+      'vintage, roll-rate: shares of loans or of amounts; without it balance for losses, and for roll-rate where any is known',
   }),
   from: CalendarDate({ description: 'roll-rate: a reporting date, the last but one without it' }),
   to: CalendarDate({ description: 'roll-rate: a later reporting date, the last without it' }),

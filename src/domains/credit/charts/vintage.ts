@@ -1,16 +1,5 @@
-import {
-  type ChartSpec,
-  chart,
-  count,
-  distinct,
-  emptyChart,
-  type Heading,
-  heads,
-  percent,
-  pixels,
-  plain,
-  textOf,
-} from './style.ts'
+import { type ChartSpec, chart, emptyChart, type Heading, heads, pixels, textOf, zeroLine } from './style.ts'
+import { count, distinct, percent } from './text.ts'
 
 /** Loans that were originated together, and the share reached at each age; null where that is not known yet. */
 export type Vintage = { cohort: string; count: number; points: { month: number; share: number | null }[] }
@@ -22,7 +11,9 @@ const cohortsMax = 25
 const pointsMax = 48
 const rowPx = 15
 const size = { width: 600, height: rowPx * cohortsMax }
-const layout = { left: 64, right: 236, top: 32, bottom: 56, ...size }
+const layout = { left: 64, right: 256, top: 32, bottom: 56, ...size }
+/** Cohorts of fewer loans are drawn thin beside others: one loan more or less moves them by several per cent. */
+const fewLoans = 30
 const lineStyles = [
   [1, 0],
   [6, 3],
@@ -31,12 +22,13 @@ const lineStyles = [
 ]
 const lineGreys = ['#000000', '#707070', '#404040']
 const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross']
-/** The table beside the plot: where a line's marker stands again, and the right ends of its columns. */
-const columns = { marker: size.width + 34, cohort: size.width + 96, share: size.width + 150, loans: size.width + 212 }
+/** The table beside the plot: where a piece of each line stands again, and the right ends of the columns. */
+const piece = { from: size.width + 26, to: size.width + 60 }
+const columns = { cohort: size.width + 116, share: size.width + 170, loans: size.width + 232 }
 
 /**
- * A line for each cohort, which leads to its name, its last share and its loans in a table beside the plot. Of more
- * cohorts than fit the newest are drawn; of long lines every second, third … month.
+ * A line for each cohort, which leads to a table beside the plot: a piece of the line, the cohort, its last share, its
+ * loans. Of more cohorts than fit the newest are drawn; of long lines every second, third … month.
  * @param what the measure, such as `Cumulative default rate`
  * @param of what its shares are shares of
  */
@@ -50,10 +42,15 @@ export function vintageChart(
   const known = cohorts.map(knownOf).filter(({ points }) => points.length > 0)
   if (known.length === 0) return emptyChart(title, heading, 'No cohort has a month on book yet: nothing to draw.')
   const shown = known.slice(-cohortsMax)
-  const left = known.length - shown.length
+  const small = shown.filter((cohort) => cohort.count < fewLoans)
+  const thin = small.length < shown.length ? small : []
+  const own = [
+    ...(known.length > shown.length ? [`The newest ${shown.length} of ${known.length} cohorts`] : []),
+    ...(thin.length > 0 ? [`Thin lines: cohorts of fewer than ${fewLoans} loans`] : []),
+  ]
   return chart(title, heading, layout, {
-    notes: [...(left > 0 ? [`The newest ${shown.length} of ${known.length} cohorts`] : []), ...notes],
-    layer: layersOf(`${what} (% of ${of})`, shown),
+    notes: [...own, ...notes],
+    layer: layersOf(`${what} (% of ${of})`, shown, thin),
   })
 }
 
@@ -62,12 +59,12 @@ const knownOf = ({ points, ...cohort }: Vintage): Known => ({
   points: points.filter((point): point is Point => point.share !== null),
 })
 
-function layersOf(yTitle: string, cohorts: Known[]): object[] {
+function layersOf(yTitle: string, cohorts: Known[], thin: Known[]): object[] {
   const points = cohorts.flatMap((cohort) => cohort.points)
   const lastMonth = Math.max(1, ...points.map(({ month }) => month))
   const shares = points.map(({ share }) => share)
   const [lowest, highest] = [Math.min(0, ...shares), Math.max(0.01, ...shares) * 1.05]
-  const names = distinct(cohorts.map(({ cohort }) => plain(cohort, 12)))
+  const names = distinct(cohorts.map(({ cohort }) => cohort))
   const atX = (month: number) => (size.width * month) / lastMonth
   const atY = (share: number) => (size.height * (highest - share)) / (highest - lowest)
 
@@ -80,21 +77,33 @@ function layersOf(yTitle: string, cohorts: Known[]): object[] {
   const labels = cohorts.map((cohort, at) => {
     const { month, share } = ends[at] as Point
     const texts = { name: names[at], share_text: percent(share), loans_text: count(cohort.count) }
-    return { cohort: names[at], month, share, loans: cohort.count, ...texts, row: rows[at] }
+    return {
+      cohort: names[at],
+      month,
+      share,
+      loans: cohort.count,
+      thin: thin.includes(cohort),
+      ...texts,
+      row: rows[at],
+    }
   })
   const step = Math.ceil((lastMonth + 1) / pointsMax)
-  const lines = cohorts.flatMap(({ points }, at) => thin(points, step).map((one) => ({ cohort: names[at], ...one })))
+  const lines = cohorts.flatMap((cohort, at) =>
+    every(step, cohort.points).map((one) => ({ cohort: names[at], thin: thin.includes(cohort), ...one })),
+  )
   const leaders = ends.flatMap(({ month, share }, at) => [
     { cohort: names[at], x: atX(month), y: atY(share) },
     { cohort: names[at], x: size.width, y: atY(share) },
-    { cohort: names[at], x: columns.marker - 8, y: rows[at] },
+    { cohort: names[at], x: piece.from - 3, y: rows[at] },
   ])
 
   const x = axis('month', 'Months on book', [0, lastMonth], { grid: false, values: ticksOf(lastMonth) })
   const format = highest - lowest < 0.045 ? '.1%' : '.0%'
   const y = axis('share', null, [lowest, highest], { format, tickCount: 6, domain: false })
   const by = (range: unknown[]) => cycle(names, range)
-  const marker = { type: 'point', filled: false, fill: 'white', size: 36, opacity: 1 }
+  const strokeWidth = { condition: { test: 'datum.thin', value: 0.75 }, value: 1.75 }
+  const line = { strokeDash: by(lineStyles), stroke: by(lineGreys), strokeWidth }
+  const marker = { type: 'point', filled: false, fill: 'white', size: 44, strokeWidth: 1.25, opacity: 1 }
   const marked = { shape: by(shapes), stroke: by(lineGreys) }
   const row = pixels('row')
   return [
@@ -103,16 +112,14 @@ function layersOf(yTitle: string, cohorts: Known[]): object[] {
       mark: { type: 'line', stroke: '#b3b3b3', strokeWidth: 0.6 },
       encoding: { x: pixels('x'), y: pixels('y'), detail: { field: 'cohort' } },
     },
-    {
-      data: { values: lines },
-      mark: { type: 'line', strokeWidth: 1.5 },
-      encoding: { x, y, strokeDash: by(lineStyles), stroke: by(lineGreys) },
-    },
+    ...(lowest < 0 ? [zeroLine('y', y)] : []),
+    { data: { values: lines }, mark: 'line', encoding: { x, y, ...line } },
     {
       data: { values: labels },
       layer: [
         { mark: marker, encoding: { x, y, ...marked } },
-        { mark: marker, encoding: { x: { value: columns.marker }, y: row, ...marked } },
+        { mark: 'rule', encoding: { x: { value: piece.from }, x2: { value: piece.to }, y: row, ...line } },
+        { mark: marker, encoding: { x: { value: (piece.from + piece.to) / 2 }, y: row, ...marked } },
         column('name', columns.cohort, row),
         column('share_text', columns.share, row),
         column('loans_text', columns.loans, row),
@@ -131,7 +138,7 @@ function layersOf(yTitle: string, cohorts: Known[]): object[] {
 }
 
 /** Every `step`th month and the last one, which the label tells. */
-const thin = (points: Point[], step: number) =>
+const every = (step: number, points: Point[]) =>
   points.filter(({ month }, at) => month % step === 0 || at === points.length - 1)
 
 /** Months, quarters, years or several years, so that a dozen ticks or fewer are left. */

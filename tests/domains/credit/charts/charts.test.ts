@@ -4,10 +4,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect } from 'vitest'
+import { describe, expect, vi } from 'vitest'
+import { Drawing } from '../../../../src/domains/credit/charts/drawing.ts'
+import { Problem } from '../../../../src/lib/errors.ts'
 import type { Person } from '../../../helpers/api.ts'
-import { newPortfolio } from '../../../helpers/credit.ts'
+import { newLoan, newPortfolio } from '../../../helpers/credit.ts'
 import { newDelinquentBook } from '../../../helpers/delinquent-book.ts'
+import { importCsv } from '../../../helpers/imports.ts'
 import { test as base } from '../../../helpers/sql.ts'
 
 const names = ['delinquency', 'vintage', 'roll-rate', 'concentration', 'rating']
@@ -36,13 +39,15 @@ describe('the charts of a book', () => {
     const spec = await owner.get(`/portfolios/${id}/charts/${name}.json`)
     expect([spec.status, spec.headers['content-type']]).toEqual([200, 'application/json; charset=utf-8'])
     expect(spec.body.$schema).toMatch(/vega-lite\/v6/)
-    expect(valuesOf(spec.body)[1].text).toBe('Trade finance · as of 2024-03-31 · 100 loans')
+    const open = name === 'roll-rate' ? ' open on 2024-02-29' : ''
+    expect(valuesOf(spec.body)[1].text).toBe(`Trade finance · as of 2024-03-31 · 100 loans${open}`)
     expect(JSON.stringify(spec.body)).not.toMatch(/computed_at|"url"/)
     const svg = await owner.get(`/portfolios/${id}/charts/${name}.svg`)
     expect(svg.status).toBe(200)
     expect(svg.headers).toMatchObject({
       'content-type': 'image/svg+xml',
-      'content-security-policy': "default-src 'none'; sandbox",
+      'content-security-policy':
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
       'x-content-type-options': 'nosniff',
       'cache-control': 'private, no-cache',
     })
@@ -83,10 +88,10 @@ describe('the charts of a book', () => {
     ])
     // Of 76 that were not past due, 70 still are; the 80th to the 76th loan were late by then.
     const cells = await rowsOf('roll-rate.json?basis=count')
-    const first = cells.filter(({ from }) => from === 'not past due  (76 loans)')
+    const first = cells.filter(({ from }) => from === 'Not past due (76 loans)')
     expect(first.map(({ to, text }) => [to, text]).slice(0, 2)).toEqual([
-      ['not past due', '92.1%'],
-      ['1-29', '7.9%'],
+      ['Not past due', '92.1%'],
+      ['1–29', '7.9%'],
     ])
     // 67 loans were originated in 2021 and 2022; of those of 2020 one in 33 defaulted, one charge-off included.
     const ends = (await rowsOf('vintage.json')).filter(({ name }) => name !== undefined)
@@ -112,6 +117,15 @@ describe('the charts of a book', () => {
     const before = (await owner.get(`${url}.svg`)).headers.etag as string
     await sql`update loans set rating = 'D' where portfolio_id = ${id} and loan_number = 'L-1'`
     expect((await owner.get(`${url}.svg`, { 'if-none-match': before })).status).toBe(200)
+  })
+
+  test('that cannot be drawn just now leave no tag that would stand for a picture', async ({ book: { id, owner } }) => {
+    const drawing = vi.spyOn(Drawing.prototype, 'svgOf').mockRejectedValueOnce(new Problem('busy', 'Too many.'))
+    const refused = await owner.get(`/portfolios/${id}/charts/rating.svg`)
+    drawing.mockRestore()
+    expect(refused).toMatchObject({ status: 503, body: { code: 'busy' } })
+    expect(refused.headers).toMatchObject({ 'content-type': 'application/problem+json', 'retry-after': '1' })
+    for (const name of ['etag', 'content-disposition']) expect(refused.headers).not.toHaveProperty(name)
   })
 
   test('take filters, and say which', async ({ book: { id, owner } }) => {
@@ -162,29 +176,71 @@ describe('the charts of a book', () => {
       expect((await stranger.get(`/portfolios/${id}/charts/${name}.${format}`)).status).toBe(404)
   })
 
-  test.skipIf(chromium === undefined)('are well-formed images to a browser', async ({ book: { id, owner } }) => {
-    const pictures = await Promise.all(names.map((name) => owner.get(`/portfolios/${id}/charts/${name}.svg`)))
-    expect(
-      await drawnBy(
-        chromium as string,
-        pictures.map(({ text }) => text),
-      ),
-    ).toEqual(pictures.map(({ text }) => `svg ${/width="(\d+)"/.exec(text)?.[1]}`))
+  test('without a balance or an open loan say what there is instead', async ({ owner }) => {
+    const { id } = await newPortfolio(owner)
+    const tape = (status: string) => `loan_number,borrower_name,currency,originated_on,original_principal,status
+1,A,USD,2020-01-31,9,${status}
+2,B,USD,2020-01-31,9,paid`
+    const load = (as_of: string, status: string) => importCsv(owner, id, tape(status), { as_of, mode: 'upsert' })
+    await load('2024-01-31', 'current')
+    await load('2024-02-29', 'paid')
+    await load('2024-03-31', 'paid')
+    const textsOf = async (query: string) =>
+      valuesOf((await owner.get(`/portfolios/${id}/charts/roll-rate.json?${query}`)).body).map(({ text }) => text)
+    expect(await textsOf('to=2024-02-29')).toEqual(
+      expect.arrayContaining([
+        'Roll rates: loans from 2024-01-31 to 2024-02-29',
+        'Not in the rows: 1 loan closed by 2024-01-31',
+        '100.0%',
+      ]),
+    )
+    const closed = await owner.get(`/portfolios/${id}/charts/roll-rate.svg`)
+    expect(closed.text).toContain('No loan was open on 2024-02-29: nothing to draw.')
+    expect(closed.text).toContain('Not in the rows: 2 loans closed by 2024-02-29')
   })
+
+  test.skipIf(chromium === undefined)(
+    'are images to a browser, with no text cut off or upon another, whatever the names',
+    async ({ book: { id, owner } }) => {
+      const other = await newPortfolio(owner, { name: `${'W'.repeat(80)} <b>&` })
+      for (const name of ['W'.repeat(20), '@%mM'.repeat(5), '<svg onload=x>&amp;', 'שלום עולם', '🏦'.repeat(10)])
+        await newLoan(owner, other.id, { rating: name, sector: `${name} ${name}`, balance: '0.01' })
+      const pathsOf = (portfolio: string, charts: string[]) =>
+        charts.map((path) => `/portfolios/${portfolio}/charts/${path}`)
+      const paths = [
+        ...pathsOf(id, [...names.map((name) => `${name}.svg`), 'roll-rate.svg?status=default']),
+        ...pathsOf(other.id, ['rating.svg', 'concentration.svg?by=sector', `vintage.svg?q=${'W'.repeat(60)}`]),
+      ]
+      const pictures = await Promise.all(paths.map(async (path) => (await owner.get(path)).text))
+      expect(await drawnBy(chromium as string, pictures)).toEqual(
+        pictures.map((text) => ({ root: 'svg', width: Number(/width="(\d+)"/.exec(text)?.[1]), faults: [] })),
+      )
+    },
+  )
 })
 
-/** What a browser makes of pictures: the root element of each as XML, and its width as an image. */
-async function drawnBy(browser: string, pictures: string[]): Promise<string[]> {
+type Drawn = { root: string; width: number; faults: string[] }
+
+/** Runs in the browser: the root element of a picture as XML, its width as an image, and its texts that cannot be read. */
+const look = `async (text) => {
+  const root = document.importNode(new DOMParser().parseFromString(text, 'image/svg+xml').documentElement, true)
+  const image = new Image()
+  image.src = URL.createObjectURL(new Blob([text], { type: 'image/svg+xml' }))
+  await image.decode()
+  document.body.append(root)
+  const edge = root.getBoundingClientRect()
+  const boxes = [...root.querySelectorAll('text')].filter((one) => one.textContent).map((one) => [one.textContent, one.getBoundingClientRect()])
+  const cut = boxes.filter(([, box]) => box.left < edge.left || box.right > edge.right || box.top < edge.top || box.bottom > edge.bottom)
+  const covered = boxes.filter(([, one], at) => boxes.slice(at + 1).some(([, other]) =>
+    Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1 && Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 3))
+  return { root: root.tagName, width: image.naturalWidth, faults: [...cut, ...covered].map(([said]) => said) }
+}`
+
+async function drawnBy(browser: string, pictures: string[]): Promise<Drawn[]> {
   const folder = await mkdtemp(join(tmpdir(), 'charts-'))
-  const page = `<!doctype html><meta charset="utf-8"><script>
+  const page = `<!doctype html><meta charset="utf-8"><body><script>
     const pictures = ${JSON.stringify(pictures).replaceAll('<', '\\u003c')}
-    Promise.all(pictures.map(async (text) => {
-      const root = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement
-      const image = new Image()
-      image.src = URL.createObjectURL(new Blob([text], { type: 'image/svg+xml' }))
-      await image.decode()
-      return root.querySelector('parsererror') ? 'malformed' : root.tagName + ' ' + image.naturalWidth
-    })).then((found) => { document.title = found.join() })
+    Promise.all(pictures.map(${look})).then((found) => { document.body.replaceChildren(JSON.stringify(found)) })
   </script>`
   await writeFile(join(folder, 'page.html'), page)
   const flags = [
@@ -196,5 +252,6 @@ async function drawnBy(browser: string, pictures: string[]): Promise<string[]> {
   ]
   const { stdout } = await promisify(execFile)(browser, [...flags, '--dump-dom', `file://${folder}/page.html`])
   await rm(folder, { recursive: true, force: true })
-  return /<title>([^<]*)<\/title>/.exec(stdout)?.[1]?.split(',') ?? []
+  const found = /<body>(.*)<\/body>/s.exec(stdout)?.[1] ?? '[]'
+  return JSON.parse(found.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&'))
 }

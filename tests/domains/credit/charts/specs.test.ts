@@ -2,8 +2,15 @@ import { describe, expect, test } from 'vitest'
 import { concentrationChart, delinquencyChart, ratingChart } from '../../../../src/domains/credit/charts/bars.ts'
 import { svgOf } from '../../../../src/domains/credit/charts/render.ts'
 import { rollRateChart } from '../../../../src/domains/credit/charts/roll-rate.ts'
-import { concentrationRows, ratingRows } from '../../../../src/domains/credit/charts/rules.ts'
-import { type ChartSpec, distinct, plain, unitOf } from '../../../../src/domains/credit/charts/style.ts'
+import {
+  concentrationNotes,
+  concentrationRows,
+  parNotes,
+  ratingRows,
+  stateNames,
+} from '../../../../src/domains/credit/charts/rules.ts'
+import type { ChartSpec } from '../../../../src/domains/credit/charts/style.ts'
+import { cut } from '../../../../src/domains/credit/charts/text.ts'
 import { spread, type Vintage, vintageChart } from '../../../../src/domains/credit/charts/vintage.ts'
 
 const heading = { portfolio: 'Book', currency: 'USD', on: '2024-01-31', known_at: null, filter: {}, loan_count: 3 }
@@ -36,36 +43,6 @@ const cohortsOf = (cohorts: number): Vintage[] =>
     count: 10 + n,
     points: Array.from({ length: 241 }, (_, month) => ({ month, share: (month * (n + 1)) / 10_000 })),
   }))
-
-describe('text of a chart', () => {
-  test.each([
-    ['one line\nand\u0000 another', 40, 'one line and another'],
-    ['\u202Eevil\u2066', 40, 'evil'],
-    ['half a pair \ud800', 40, 'half a pair \ufffd'],
-    ['no character \uffff', 40, 'no character'],
-    ['abcdef', 6, 'abcdef'],
-    ['abcdefg', 6, 'abcde…'],
-    ['😀😀😀😀', 3, '😀😀…'],
-  ])('%j is one line of characters that XML can hold, and not longer than it may be', (given, max, shown) => {
-    expect(plain(given, max)).toBe(shown)
-  })
-
-  test('that is equal in two rows is told apart, so that no row is lost', () => {
-    expect(distinct(['A', 'B', 'A', 'A', 'A (2)'])).toEqual(['A', 'B', 'A (2)', 'A (3)', 'A (2) (2)'])
-  })
-
-  test('writes amounts in a unit in which the largest has two to five digits', () => {
-    const written = (max: number) => {
-      const unit = unitOf(max, 'USD')
-      return [unit.name, unit.text(max)]
-    }
-    expect(written(9_999)).toEqual(['USD', '9,999'])
-    expect(written(10_000)).toEqual(['USD thousand', '10.0'])
-    expect(written(9_940_000)).toEqual(['USD thousand', '9,940.0'])
-    expect(written(48_120_400)).toEqual(['USD million', '48.1'])
-    expect(written(0)).toEqual(['USD', '0'])
-  })
-})
 
 describe('labels beside the lines', () => {
   test('lie where their lines end, and move only as far as they must', () => {
@@ -112,6 +89,36 @@ describe('the rows of a chart', () => {
   })
 })
 
+describe('the notes of a chart', () => {
+  test('of what is past due tell how much of the balance nobody knows it of', () => {
+    const par = { par_30: '0.100000', par_60: '0.000000', par_90: '0.000000' }
+    const bucket = (from: number | null, share_by_balance: string) => ({
+      ...{ from, to: null, count: 1, balance: '1', share_by_balance },
+    })
+    const told = 'PAR30 10.0%, PAR60 0.0%, PAR90 0.0%: balance more than so many days past due'
+    expect(parNotes({ ...par, buckets: [bucket(0, '1.000000'), bucket(null, '0.000000')] })).toEqual([told])
+    expect(parNotes({ ...par, buckets: [bucket(0, '0.600000'), bucket(null, '0.400000')] })).toEqual([
+      `${told}; of 40.0% the days are not stated`,
+    ])
+  })
+
+  test('of concentration say what the largest hold, unless they are all', () => {
+    const top = ['0.400000', '0.700000'].map((cumulative_share) => ({
+      ...{ segment: 'A', count: 1, balance: '1', share: '0.400000', cumulative_share },
+    }))
+    const found = { top, balance: '1', loan_count: 3, segment_count: 3, hhi: '0.25' }
+    expect(concentrationNotes(found)).toEqual(['3 segments, HHI 0.2500; the largest 2 hold 70.0%'])
+    expect(concentrationNotes({ ...found, top: top.slice(0, 1) })[0]).toMatch(/; the largest holds 40.0%$/)
+    expect(concentrationNotes({ ...found, segment_count: 2 })).toEqual(['2 segments, HHI 0.2500'])
+  })
+
+  test('and the states of a roll rate have the names that the delinquency chart gives them', () => {
+    expect(stateNames(['0', '1-29', '30', '31+', 'unknown', 'charged_off'])).toEqual([
+      ...['Not past due', '1–29', '30', '31 and more', 'Not stated', 'Charged off'],
+    ])
+  })
+})
+
 describe('a picture', () => {
   const segment = (name: string) => ({
     ...{ segment: name, kind: 'segment' as const, balance: 1, share: 0.5, count: 1 },
@@ -138,7 +145,7 @@ describe('a picture', () => {
       "A &amp; B's",
       ']]&gt;',
       '=1+1',
-      `${'x'.repeat(31)}…`,
+      cut('x'.repeat(99), 300),
     ])
       expect(texts).toContain(shown)
     expect(texts).toContain('Concentration: balance by &lt;i&gt;')
@@ -147,7 +154,7 @@ describe('a picture', () => {
 
   test('never takes a name for an expression', async () => {
     const name = "datum['label'] + ' ' + 1"
-    expect(textsOf(await svgOf(concentrationChart(heading, 'sector', [segment(name)])))).toContain(plain(name, 32))
+    expect(textsOf(await svgOf(concentrationChart(heading, 'sector', [segment(name)])))).toContain(name)
   })
 
   test('is the same to the byte for the same figures', async () => {
@@ -179,6 +186,20 @@ describe('a picture', () => {
     expect(texts).not.toContain('5,000')
   })
 
+  test('of balances too small for a bar says that they are there', async () => {
+    const rows = [987_654_321_098_765, 1].map((balance, at) => ({
+      ...{ ...segment(`S${at}`), balance, share: at === 0 ? 1 : 0 },
+    }))
+    const texts = textsOf(await svgOf(concentrationChart(heading, 'sector', rows)))
+    expect(texts).toEqual(expect.arrayContaining(['987.7', '&lt;0.1', '&lt;0.1%']))
+  })
+
+  test('says every condition of its filter, in as many lines as that takes', async () => {
+    const filter = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`condition_${n}`, 'of some length']))
+    const texts = textsOf(await svgOf(delinquencyChart({ ...heading, filter }, []))).join(' ')
+    for (const name of Object.keys(filter)) expect(texts).toContain(`${name} = of some length`)
+  })
+
   test('without any balance is of the loans, and says so', async () => {
     const rows = [3, 1].map((count, at) => ({ bucket: `B${at}`, balance: 0, share: null, count, known: true }))
     const texts = textsOf(await svgOf(delinquencyChart(heading, rows)))
@@ -202,6 +223,16 @@ describe('a picture', () => {
     expect(new Set(looks).size).toBe(25)
   })
 
+  test('tells cohorts of few loans, which one loan moves, from the others', async () => {
+    const [small, large] = cohortsOf(2).map((cohort, at) => ({ ...cohort, count: at === 0 ? 29 : 30 }))
+    const widths = async (cohorts: Vintage[]) => {
+      const svg = await svgOf(vintageChart(heading, vintageWords, cohorts))
+      return [svg.includes('stroke-width="0.75"'), textsOf(svg).includes('Thin lines: cohorts of fewer than 30 loans')]
+    }
+    expect(await widths([small, large] as Vintage[])).toEqual([true, true])
+    expect(await widths([small] as Vintage[])).toEqual([false, false])
+  })
+
   test('ends a line where its cohort is no longer mature', async () => {
     const points = [0, 1, 2].map((month) => ({ month, share: month === 2 ? null : month / 10 }))
     const spec = vintageChart(heading, vintageWords, [{ cohort: '2023', count: 4, points }])
@@ -219,7 +250,7 @@ describe('a picture', () => {
     ]
     const asked = { from: '2024-01-31', to: '2024-02-29', of: 'loans', states: ['ok', 'late', 'sold'] }
     const texts = textsOf(await svgOf(rollRateChart(heading, asked, rows)))
-    expect(texts).toEqual(expect.arrayContaining(['90.0%', '10.0%', 'ok  (10 loans)', 'late']))
+    expect(texts).toEqual(expect.arrayContaining(['90.0%', '10.0%', 'ok (10 loans)', 'late']))
     expect(texts).not.toContain('sold')
   })
 
