@@ -245,17 +245,22 @@ async function run(
 
 const appendOnly = new Set(['audit_events', 'audit_seals'])
 
-/** The rights of the service's role on a table: the audit is append-only, the history is the migrator's. */
-function rightsOn(table: string): string {
+/**
+ * The rights of the service's role on a table: the audit is append-only, the history is the migrator's. Where Postgres
+ * has the right to maintain a table (17), the service may look at it again after it has loaded much into it.
+ */
+function rightsOn(table: string, maintain: boolean): string {
   if (appendOnly.has(table)) return 'INSERT, SELECT'
-  return table === 'tenon_migrations' ? 'SELECT' : 'DELETE, INSERT, SELECT, UPDATE'
+  if (table === 'tenon_migrations') return 'SELECT'
+  return `DELETE, INSERT, ${maintain ? 'MAINTAIN, ' : ''}SELECT, UPDATE`
 }
 
 /** Gives the service's role what it needs on our tables and takes the rest; writes nothing where all is well. */
 async function grantService({ sql }: Session, role: string, log: MigrateOptions['log']) {
   const [who] = await sql`
     select current_user = ${role} as same, r.oid is not null as found,
-      has_schema_privilege(r.oid, 'public', 'usage') as usage
+      has_schema_privilege(r.oid, 'public', 'usage') as usage,
+      current_setting('server_version_num')::int >= 170000 as maintain
     from (values (1)) one left join pg_roles r on r.rolname = ${role}`
   if (who?.same) return
   if (!who?.found) throw new MigrationError(`The role "${role}" of DATABASE_URL does not exist: create it first.`)
@@ -266,14 +271,14 @@ async function grantService({ sql }: Session, role: string, log: MigrateOptions[
     from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
       and pg_has_role(c.relowner, 'usage') and pg_get_userbyid(c.relowner) <> ${role}`
-  const wrong = tables.filter(({ name, rights }) => rights !== rightsOn(name)).map(({ name }) => name)
+  const wrong = tables.filter(({ name, rights }) => rights !== rightsOn(name, who.maintain)).map(({ name }) => name)
   if (!who.usage || wrong.length > 0) {
     await sql.unsafe(
       [
         `grant usage on schema public to ${quote(role)}`,
         ...wrong.flatMap((name) => [
           `revoke all on ${quote(name)} from ${quote(role)}`,
-          `grant ${rightsOn(name)} on ${quote(name)} to ${quote(role)}`,
+          `grant ${rightsOn(name, who.maintain)} on ${quote(name)} to ${quote(role)}`,
         ]),
       ].join(';'),
     )

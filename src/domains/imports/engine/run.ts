@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { recordEvent } from '../../../db/audit.ts'
 import { isUnavailable, type TransactionSql } from '../../../db/client.ts'
 import type { TenantScope } from '../../../db/scope.ts'
+import { lookAgain } from '../../../db/statistics.ts'
 import type { ImportFailure } from '../../../db/tables/imports.ts'
 import { Problem } from '../../../lib/errors.ts'
 import type { Pools } from '../../../plugins/database.ts'
@@ -158,6 +159,9 @@ async function load(
     return { ended: await failImport(inside, id, failure ?? failureOf(cancelled(), false), progress), error }
   }
   if (!options.dry_run) {
+    const { inserted, updated, snapshots } = completed
+    const tables = target.snapshots ? [target.table, target.snapshots.table] : [target.table]
+    await lookAgain(sql, tables, Math.max(inserted + updated, snapshots))
     await advanceAsOf(inside, completed)
     await recordEvent(inside, eventOf(completed))
   }

@@ -19,6 +19,18 @@ describe('an import that aborts on errors', () => {
     expect(text).toBe(`${header},_errors\r\n${`${badRow.trimEnd()},borrower_name is required\r\n`.repeat(2)}`)
   })
 
+  test('has the planner know at once how much there is now', async ({ api, owner, sql }) => {
+    const { id } = await newPortfolio(owner)
+    const estimate = async () => {
+      const [row] = await sql`select reltuples::int as rows from pg_class where relname = 'loans'`
+      return row?.rows as number
+    }
+    await api.app.pools.requests.sql`analyze loans`
+    const before = await estimate()
+    await importCsv(owner, id, tapeOf(60 + Math.ceil(before / 5)))
+    expect(await estimate()).toBe(before + 60 + Math.ceil(before / 5))
+  })
+
   test('is the default, and loads every row of a good file', async ({ owner, sql }) => {
     const { id } = await newPortfolio(owner)
     const { status, body } = await importCsv(owner, id, tapeOf(1_000))
