@@ -17,7 +17,16 @@ type Actor = {
 }
 
 /** One use of an `Idempotency-Key`: whose it is, for which route, and what was asked. */
-export type KeyUse = { org_id: string; principal: string; route: string; key: string; request_hash: string }
+export type KeyUse = {
+  org_id: string
+  principal: string
+  route: string
+  key: string
+  /** What was asked, hashed, after the id of the key it is hashed with and a dot. */
+  request_hash: string
+  /** The same, hashed with each key that may have hashed the first use. */
+  hashes: readonly string[]
+}
 
 /**
  * What every tenant query takes: a handle, the organisation that the credential speaks for, and who asks.

@@ -22,8 +22,8 @@ const purgeEveryMs = 3_600_000
 export const login: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of [Login, Tokens]) app.addSchema(model)
   await app.register(formbody, { parser: parseForm })
-  const { refreshTokenTtlS, sessionMaxTtlS, encryptionKey } = app.config.auth
-  const keys = factorKeys(encryptionKey)
+  const { refreshTokenTtlS, sessionMaxTtlS, encryptionKeys } = app.config.auth
+  const keys = factorKeys(encryptionKeys)
   app.every('purge login throttles', purgeEveryMs, () => purgeThrottles(app.pools.requests.db))
 
   const open = (request: FastifyRequest, account: Account, { totp_code, remember_me = false }: Login) =>

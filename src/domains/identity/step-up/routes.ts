@@ -13,7 +13,7 @@ import { SteppedUp, StepUp } from './schemas.ts'
 /** Proving again who sits there, before what a stolen session must not do. */
 export const stepUp: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of [StepUp, SteppedUp]) app.addSchema(model)
-  const keys = factorKeys(app.config.auth.encryptionKey)
+  const keys = factorKeys(app.config.auth.encryptionKeys)
 
   app.post(
     '/auth/step-up',
