@@ -57,7 +57,7 @@ export async function makeSuperuser(
     )
   const passwordSet = made === undefined && (given || user.email_verified_at === null)
   if (passwordSet) await setPassword(db, user, account.password_hash)
-  if (user.email_verified_at === null) await forgetCredentials(db, user.id)
+  if (user.email_verified_at === null) await forgetCredentials({ ...operator, db }, user.id)
   if (organization !== undefined) await ensureOwned(db, user, organization)
   await notifyAccess(db, `user:${user.id}`)
   return { made: made !== undefined, passwordSet: made !== undefined || passwordSet }
@@ -111,10 +111,7 @@ export async function setPassword(db: Db, { id, email, username }: Named, passwo
 }
 
 /** Takes the second factor off an account whose holder has lost it. */
-export async function removeFactor(db: Db, userId: string): Promise<void> {
-  await dropFactor(db, userId)
-  await recordEvent({ ...operator, db }, { action: 'factor.removed', subject_type: 'user', subject_id: userId })
-}
+export const removeFactor = (db: Db, userId: string): Promise<void> => dropFactor({ ...operator, db }, userId)
 
 /** A user's own sessions, and those in which he acts as others. */
 export const sessionsOf = (userId: string) => or(eq(sessions.user_id, userId), eq(sessions.impersonator_id, userId))
