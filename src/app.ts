@@ -70,6 +70,7 @@ import mail from './plugins/mail.ts'
 import observability, { requestId } from './plugins/observability.ts'
 import openapi from './plugins/openapi.ts'
 import rateLimit from './plugins/rate-limit.ts'
+import refusals from './plugins/refusals.ts'
 import scopePlugin from './plugins/scope.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import tenant from './plugins/tenant.ts'
@@ -138,6 +139,7 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
   await app.register(lifecycle)
   await app.register(background)
   await app.register(scopePlugin)
+  await app.register(refusals)
   await app.register(idempotency)
   await app.register(mail)
   await app.register(exports)
