@@ -21,20 +21,18 @@ const callersMax = 10_000
 export default fp(
   async (app: FastifyInstance) => {
     const told = new BoundedMap<string, number>(callersMax)
-    app.addHook('onError', async ({ scope, routeOptions, method, url, log }, _reply, error) => {
-      if (!(error instanceof Problem) || !refusals.includes(error.code) || scope.actor.user_id === null) return
-      const key = `${scope.actor.principal} ${method} ${routeOptions.url} ${error.code}`
+    app.addHook('onError', async ({ scope, routeOptions, log }, _reply, error) => {
+      const { org_id, actor } = scope
+      if (!(error instanceof Problem) || !refusals.includes(error.code) || actor.user_id === null) return
+      const { operationId: operation } = (routeOptions.schema ?? {}) as { operationId?: string }
+      const key = `${org_id} ${actor.principal} ${operation} ${error.code}`
       const now = performance.now()
       if (now < (told.get(key) ?? 0)) return
       told.set(key, now + quietMs)
-      const path = url.split('?', 1)[0]?.slice(0, 200)
-      const after = {
-        operation: (routeOptions.schema as { operationId?: string })?.operationId,
-        path,
-        code: error.code,
-      }
-      await recordEvent(scope, { action: 'access.refused', subject_type: 'operation', subject_id: null, after }).catch(
-        (err: unknown) => log.warn({ err }, 'a refusal could not be recorded'),
+      // Not what was asked for: its ids may be another organisation's. The request's line in the log tells.
+      const event = { subject_type: 'operation', subject_id: null, after: { operation, code: error.code } }
+      await recordEvent(scope, { action: 'access.refused', ...event }).catch((err: unknown) =>
+        log.warn({ err }, 'a refusal could not be recorded'),
       )
     })
   },
