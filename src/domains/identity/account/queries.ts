@@ -4,7 +4,7 @@ import { recordEvent } from '../../../db/audit.ts'
 import type { Db } from '../../../db/client.ts'
 import { forgetCredentials, passwordChanged, revokeSessions } from '../../../db/credentials.ts'
 import { withConstraints } from '../../../db/errors.ts'
-import { clearThrottle } from '../../../db/login-throttle.ts'
+import { clearThrottle, forgetWrongCodes } from '../../../db/login-throttle.ts'
 import { dropTokens, peekToken, type TokenPurpose, takeToken, tokenInvalid } from '../../../db/mail-tokens.ts'
 import { enqueueMail } from '../../../db/outbox.ts'
 import type { TenantScope } from '../../../db/scope.ts'
@@ -57,6 +57,7 @@ export const resetPassword = (
     await changeUser(db, user.id, { password_hash, email_verified_at: user.email_verified_at ?? sql`now()` })
     await passwordChanged(as({ ...scope, db }, user.id), user, 'password.reset')
     await clearThrottle(db, user.email, user.username)
+    await forgetWrongCodes(db, user.id)
     return { user_id: user.id }
   })
 

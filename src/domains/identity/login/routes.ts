@@ -11,6 +11,7 @@ import { type Account, findAccount, recordRefusal } from '../auth/queries.ts'
 import { Tokens } from '../auth/schemas.ts'
 import { deviceOf, rememberMeS } from '../sessions/rules.ts'
 import { tokensOf } from '../sessions/tokens.ts'
+import { countingCodes } from '../totp/queries.ts'
 import { factorKeys } from '../totp/rules.ts'
 import { openSession, wrongCredentials } from './queries.ts'
 import { parseForm } from './rules.ts'
@@ -61,10 +62,11 @@ export const login: FastifyPluginAsyncTypebox = async (app) => {
       const name = canonicalEmail(body.username) ?? body.username.toLowerCase()
       let account: Account | undefined
       const judge = async () => {
-        account = await findAccount(scope.db, name)
-        const right = await verifyPassword(account?.password_hash, body.password)
-        if (!right || !account?.is_active) throw wrongCredentials()
-        return open(request, account, body)
+        const found = await findAccount(scope.db, name)
+        account = found
+        const right = await verifyPassword(found?.password_hash, body.password)
+        if (!right || !found?.is_active) throw wrongCredentials()
+        return countingCodes(scope, found.id, () => open(request, found, body))
       }
       return limitGuesses(scope.db, name, ip, judge, () => recordRefusal(scope, account))
     },

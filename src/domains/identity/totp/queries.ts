@@ -2,6 +2,7 @@ import { and, asc, eq, gt, isNotNull, isNull, lt, or, sql } from 'drizzle-orm'
 import { notifyAccess } from '../../../db/access.ts'
 import { recordEvent } from '../../../db/audit.ts'
 import type { Db } from '../../../db/client.ts'
+import { assertCodesLeft, countWrongCode, forgetWrongCodes } from '../../../db/login-throttle.ts'
 import { enqueueMail } from '../../../db/outbox.ts'
 import type { TenantScope } from '../../../db/scope.ts'
 import { recoveryCodes, sessions } from '../../../db/tables/identity.ts'
@@ -16,11 +17,23 @@ const invalidCode = () =>
 const nowMs = sql<number>`(extract(epoch from now()) * 1000)::float8`
 
 /**
+ * Runs what uses up a code, and counts a wrong one, beside that transaction: it is rolled back. The holder is told of the
+ * one that locks his factor.
+ */
+export const countingCodes = <T>(scope: TenantScope, userId: string, use: () => Promise<T>): Promise<T> =>
+  use().catch(async (error: unknown) => {
+    if (error instanceof Problem && error.code === 'invalid_code' && (await countWrongCode(scope.db, userId)))
+      await scope.db.transaction((db) => tell({ ...scope, db }, 'factor.locked', userId, 'factor_locked'))
+    throw error
+  })
+
+/**
  * Uses up a code of a user's second factor, in the transaction of what it allows: of two uses of one code, at once or
  * not, one succeeds.
- * @throws Problem `invalid_code`
+ * @throws Problem `invalid_code`, or `account_locked` after too many wrong ones in a row
  */
 export async function useCode(scope: TenantScope, keys: Keys, userId: string, code: string): Promise<void> {
+  if (!isRecoveryCode(code)) await assertCodesLeft(scope.db, userId)
   const factor = await holdFactor(scope.db, keys, userId)
   const used =
     factor !== undefined &&
@@ -28,6 +41,7 @@ export async function useCode(scope: TenantScope, keys: Keys, userId: string, co
       ? await useRecoveryCode(scope, factor, userId, code)
       : await useMoment(scope, factor, userId, code))
   if (!used) throw invalidCode()
+  await forgetWrongCodes(scope.db, userId)
 }
 
 type Factor = { secret: string; nowMs: number }
@@ -154,13 +168,18 @@ async function newSet({ db }: TenantScope, secret: string, user_id: string): Pro
 }
 
 /** A change of factors is audited, reaches every instance, and is mailed to whom it concerns. */
-async function tell(scope: TenantScope, action: string, userId: string): Promise<void> {
+async function tell(
+  scope: TenantScope,
+  action: string,
+  userId: string,
+  template: 'factor_changed' | 'factor_locked' = 'factor_changed',
+): Promise<void> {
   const { db, actor } = scope
   await recordEvent(scope, { action, subject_type: 'user', subject_id: userId })
   await notifyAccess(db, `user:${userId}`)
   const [user] = await db.select({ email: users.email, at: sql<string>`now()` }).from(users).where(eq(users.id, userId))
   const data = { change: action, ip: actor.ip, at: user?.at }
-  await enqueueMail(db, { template: 'factor_changed', recipient: user?.email as string, data })
+  await enqueueMail(db, { template, recipient: user?.email as string, data })
 }
 
 /** A wrong code for what is to become the second factor. */
