@@ -5,8 +5,9 @@ import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 import ipaddr from 'ipaddr.js'
 import { isNetwork } from './lib/address.ts'
+import type { Secrets } from './lib/crypto.ts'
 import { StringEnum } from './lib/schema.ts'
-import { isWeak, keptSecrets, secretFault } from './lib/secrets.ts'
+import { isWeak, keptSecrets, type SecretName, secretFault } from './lib/secrets.ts'
 
 /** Every domain that `DOMAINS` can leave out; identity, organizations and audit are always there. */
 const optionalDomains = ['imports', 'credit'] as const
@@ -20,6 +21,7 @@ export const secretNames = [
   'JWT_SECRET',
   'JWT_SECRET_PREVIOUS',
   'ENCRYPTION_KEY',
+  'ENCRYPTION_KEY_PREVIOUS',
   'METRICS_TOKEN',
   'FIRST_SUPERUSER_PASSWORD',
 ] as const
@@ -51,6 +53,7 @@ const Environment = Type.Object({
   JWT_SECRET: Type.Optional(Type.String()),
   JWT_SECRET_PREVIOUS: Type.Optional(Type.String()),
   ENCRYPTION_KEY: Type.Optional(Type.String()),
+  ENCRYPTION_KEY_PREVIOUS: Type.Optional(Type.String()),
   ACCESS_TOKEN_TTL: Duration('15m'),
   REFRESH_TOKEN_TTL: Duration('7d'),
   SESSION_MAX_TTL: Duration('90d'),
@@ -203,8 +206,8 @@ function withSecretFiles(env: Record<string, string | undefined>) {
 
 function productionSecrets(env: Static<typeof Environment>) {
   const faults = [secretFault('JWT_SECRET', env.JWT_SECRET), secretFault('ENCRYPTION_KEY', env.ENCRYPTION_KEY)]
-  if (env.JWT_SECRET_PREVIOUS !== undefined) faults.push(secretFault('JWT_SECRET_PREVIOUS', env.JWT_SECRET_PREVIOUS))
-  if (env.METRICS_TOKEN !== undefined) faults.push(secretFault('METRICS_TOKEN', env.METRICS_TOKEN))
+  for (const name of ['JWT_SECRET_PREVIOUS', 'ENCRYPTION_KEY_PREVIOUS', 'METRICS_TOKEN'] as const)
+    if (env[name] !== undefined) faults.push(secretFault(name, env[name]))
   if (env.FIRST_SUPERUSER_PASSWORD !== undefined && isWeak(env.FIRST_SUPERUSER_PASSWORD))
     faults.push(
       'FIRST_SUPERUSER_PASSWORD is a placeholder or easily guessed. Set it to a password of your own, such as the output of: openssl rand -base64 24',
@@ -212,29 +215,34 @@ function productionSecrets(env: Static<typeof Environment>) {
   const found = faults.filter((fault) => fault !== undefined)
   if (found.length > 0) throw new ConfigError(found.join('\n'))
   return {
-    jwtSecret: env.JWT_SECRET as string,
-    jwtSecretPrevious: env.JWT_SECRET_PREVIOUS,
-    encryptionKey: env.ENCRYPTION_KEY as string,
-    /** The file that holds the JWT secret; undefined where the environment gives it. */
-    secretsFile: undefined,
+    jwtSecrets: pair(env.JWT_SECRET as string, env.JWT_SECRET_PREVIOUS),
+    encryptionKeys: pair(env.ENCRYPTION_KEY as string, env.ENCRYPTION_KEY_PREVIOUS),
+    /** The file that holds each; undefined where the environment gives it. */
+    jwtSecretFile: undefined,
+    encryptionKeyFile: undefined,
   }
 }
 
 /** Development and tests make their own secrets once and keep them, so that a restart logs nobody out. */
 function developmentSecrets(env: Static<typeof Environment>, dataDir: string, readOnly: boolean) {
-  const { JWT_SECRET: jwtSecret, ENCRYPTION_KEY: encryptionKey, JWT_SECRET_PREVIOUS: jwtSecretPrevious } = env
-  const given = { jwtSecretPrevious, secretsFile: undefined }
-  if (jwtSecret !== undefined && encryptionKey !== undefined) return { ...given, jwtSecret, encryptionKey }
   const path = join(dataDir, 'secrets.json')
-  const kept = keptSecrets(path, readOnly)
-  if (jwtSecret !== undefined) return { ...given, jwtSecret, encryptionKey: kept.encryptionKey }
+  const choose = (name: SecretName, given: string | undefined, previous: string | undefined) => {
+    if (given !== undefined) return { secrets: pair(given, previous), file: undefined }
+    const kept = keptSecrets(path, readOnly)
+    return { secrets: pair(kept[name], kept[`${name}Previous`] ?? previous), file: path }
+  }
+  const jwt = choose('jwtSecret', env.JWT_SECRET, env.JWT_SECRET_PREVIOUS)
+  const encryption = choose('encryptionKey', env.ENCRYPTION_KEY, env.ENCRYPTION_KEY_PREVIOUS)
   return {
-    jwtSecret: kept.jwtSecret,
-    jwtSecretPrevious: kept.jwtSecretPrevious ?? jwtSecretPrevious,
-    encryptionKey: encryptionKey ?? kept.encryptionKey,
-    secretsFile: path,
+    jwtSecrets: jwt.secrets,
+    encryptionKeys: encryption.secrets,
+    jwtSecretFile: jwt.file,
+    encryptionKeyFile: encryption.file,
   }
 }
+
+const pair = (present: string, previous: string | undefined): Secrets =>
+  previous === undefined || previous === present ? [present] : [present, previous]
 
 function domainsOf(value: string): ReadonlySet<string> {
   const names = value === 'all' ? [...optionalDomains] : list(value)

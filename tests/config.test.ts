@@ -70,10 +70,12 @@ describe('secrets', () => {
     }
 
   test('production refuses a weak previous secret and a weak metrics token too, and names everything at once', () => {
-    const message = refusal({ NODE_ENV: 'production', JWT_SECRET: 'x', JWT_SECRET_PREVIOUS: 'y', METRICS_TOKEN: 'z' })
+    const weak = { JWT_SECRET: 'x', JWT_SECRET_PREVIOUS: 'y', ENCRYPTION_KEY_PREVIOUS: 'y', METRICS_TOKEN: 'z' }
+    const message = refusal({ NODE_ENV: 'production', ...weak })
     expect(message.split('\n').map((line) => line.split(' ')[0])).toEqual([
       'JWT_SECRET',
       'JWT_SECRET_PREVIOUS',
+      'ENCRYPTION_KEY_PREVIOUS',
       'METRICS_TOKEN',
     ])
   })
@@ -81,8 +83,8 @@ describe('secrets', () => {
   test('production takes strong secrets, and requires verified addresses unless told otherwise', () => {
     const config = loadConfig(production)
     expect(config.auth).toMatchObject({
-      jwtSecret: strong,
-      encryptionKey: `${strong}+`,
+      jwtSecrets: [strong],
+      encryptionKeys: [`${strong}+`],
       requireVerifiedEmail: true,
       firstSuperuserPassword: undefined,
     })
@@ -100,7 +102,7 @@ describe('secrets', () => {
     const path = join(folder, 'secret')
     await writeFile(path, `${strong}\n`)
     const { JWT_SECRET: _, ...rest } = production
-    expect(loadConfig({ ...rest, JWT_SECRET_FILE: path }).auth.jwtSecret).toBe(strong)
+    expect(loadConfig({ ...rest, JWT_SECRET_FILE: path }).auth.jwtSecrets).toEqual([strong])
     await writeFile(path, 'postgres://me@host/db\n')
     expect(load({ DATABASE_URL_FILE: path }).database.url).toBe('postgres://me@host/db')
   })
@@ -116,13 +118,13 @@ describe('secrets', () => {
   test('development makes its own secrets, readable by their owner only, and keeps them', async ({ folder }) => {
     const source = { NODE_ENV: 'test', DATA_DIR: join(folder, 'data') }
     const first = loadConfig(source).auth
-    expect(first.jwtSecret.length).toBeGreaterThanOrEqual(32)
-    expect(first.encryptionKey).not.toBe(first.jwtSecret)
+    expect(first.jwtSecrets[0].length).toBeGreaterThanOrEqual(32)
+    expect(first.encryptionKeys).not.toEqual(first.jwtSecrets)
     expect(loadConfig(source).auth).toEqual(first)
     expect(statSync(join(folder, 'data/secrets.json')).mode & 0o777).toBe(0o600)
     expect(loadConfig({ ...source, JWT_SECRET: strong }).auth).toMatchObject({
-      jwtSecret: strong,
-      encryptionKey: first.encryptionKey,
+      jwtSecrets: [strong],
+      encryptionKeys: first.encryptionKeys,
     })
   })
 })

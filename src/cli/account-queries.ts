@@ -4,9 +4,10 @@ import { accessChannel, notifyAccess } from '../db/access.ts'
 import { recordEvent } from '../db/audit.ts'
 import type { Db } from '../db/client.ts'
 import { dropFactor, forgetCredentials } from '../db/credentials.ts'
-import { clearThrottle } from '../db/login-throttle.ts'
+import { clearThrottle, forgetWrongCodes } from '../db/login-throttle.ts'
 import { dropTokens } from '../db/mail-tokens.ts'
 import { insertOrganization } from '../db/organizations.ts'
+import { enqueueMail } from '../db/outbox.ts'
 import { sessions } from '../db/tables/identity.ts'
 import { members, organizations } from '../db/tables/organizations.ts'
 import { users } from '../db/tables/users.ts'
@@ -57,7 +58,7 @@ export async function makeSuperuser(
     )
   const passwordSet = made === undefined && (given || user.email_verified_at === null)
   if (passwordSet) await setPassword(db, user, account.password_hash)
-  if (user.email_verified_at === null) await forgetCredentials(db, user.id)
+  if (user.email_verified_at === null) await forgetCredentials({ ...operator, db }, user.id)
   if (organization !== undefined) await ensureOwned(db, user, organization)
   await notifyAccess(db, `user:${user.id}`)
   return { made: made !== undefined, passwordSet: made !== undefined || passwordSet }
@@ -92,7 +93,8 @@ async function ensureOwned(db: Db, { id: user_id, email }: { id: string; email: 
 }
 
 /**
- * Sets a password, and ends what the old one opened: sessions and mailed links. Wrong guesses are forgotten.
+ * Sets a password, ends what the old one opened, sessions and mailed links, and tells the owner. Wrong guesses are
+ * forgotten.
  * @returns the sessions that ended
  */
 export async function setPassword(db: Db, { id, email, username }: Named, password_hash: string): Promise<Ended> {
@@ -102,6 +104,8 @@ export async function setPassword(db: Db, { id, email, username }: Named, passwo
     .where(eq(users.id, id))
   await dropTokens(db, id)
   await clearThrottle(db, email, username)
+  await forgetWrongCodes(db, id)
+  await enqueueMail(db, { template: 'password_changed', recipient: email })
   const ended = await endSessions(db, sessionsOf(id), 'password_reset')
   await recordEvent(
     { ...operator, db },
@@ -111,10 +115,7 @@ export async function setPassword(db: Db, { id, email, username }: Named, passwo
 }
 
 /** Takes the second factor off an account whose holder has lost it. */
-export async function removeFactor(db: Db, userId: string): Promise<void> {
-  await dropFactor(db, userId)
-  await recordEvent({ ...operator, db }, { action: 'factor.removed', subject_type: 'user', subject_id: userId })
-}
+export const removeFactor = (db: Db, userId: string): Promise<void> => dropFactor({ ...operator, db }, userId)
 
 /** A user's own sessions, and those in which he acts as others. */
 export const sessionsOf = (userId: string) => or(eq(sessions.user_id, userId), eq(sessions.impersonator_id, userId))

@@ -4,6 +4,7 @@ import { findEmbedded } from '../db/embedded.ts'
 import { assertSupported, migrationStates } from '../db/migrate.ts'
 import { commandPool, reasonOf } from './database.ts'
 import { type Finding, fail, ok, warn } from './doctor-findings.ts'
+import { findAged } from './encryption.ts'
 
 /** The database, and what can only be asked there. Starts no embedded Postgres. */
 export async function checkDatabase(config: Config): Promise<Finding[]> {
@@ -22,7 +23,7 @@ export async function checkDatabase(config: Config): Promise<Finding[]> {
       server,
       await checkClock(pool),
       ...(await checkMigrations(url, migrationUrl)),
-      ...(await checkTables(pool, migrationUrl !== undefined || embedded !== undefined)),
+      ...(await checkTables(pool, migrationUrl !== undefined || embedded !== undefined, config)),
     ]
   } finally {
     await pool.close()
@@ -102,10 +103,11 @@ async function checkMigrations(url: string, migrationUrl: string | undefined): P
   return [...owner, ...(findings.length > 0 ? findings : [ok('migrations', `All ${states.length} are applied.`)])]
 }
 
-/** What needs the tables: rights and backlog. */
-async function checkTables(pool: Pool, twoRoles: boolean): Promise<Finding[]> {
+/** What needs the tables: rights, backlog, and what is sealed. */
+async function checkTables(pool: Pool, twoRoles: boolean, config: Config): Promise<Finding[]> {
   const [row] = await pool.sql`select to_regclass('public.audit_seals') is not null as there`
-  return row?.there ? [await checkRights(pool, twoRoles), ...(await checkBacklog(pool))] : []
+  if (!row?.there) return []
+  return [await checkRights(pool, twoRoles), ...(await checkBacklog(pool)), await checkEncryption(pool, config)]
 }
 
 async function checkRights({ sql }: Pool, twoRoles: boolean): Promise<Finding> {
@@ -163,4 +165,25 @@ async function checkBacklog({ sql }: Pool): Promise<Finding[]> {
           `${events} events wait for their seal longer than ${sealLateS} s: an instance must run with BACKGROUND_TASKS=on.`,
         ),
   ]
+}
+
+/** Whether the keys open what is sealed, and whether the previous one is still needed for it. */
+async function checkEncryption({ db }: Pool, { auth }: Config): Promise<Finding> {
+  const { encryptionKeys, encryptionKeyFile } = auth
+  const { factors, lost, answers } = await findAged(db, encryptionKeys)
+  if (lost > 0)
+    return fail(
+      'encryption',
+      `${lost} second factors were sealed with another key, and nobody signs in with them: set ENCRYPTION_KEY_PREVIOUS to it, or reset them.`,
+    )
+  if (encryptionKeys.length === 1) return ok('encryption', 'ENCRYPTION_KEY opens every second factor.')
+  if (factors + answers > 0)
+    return ok(
+      'encryption',
+      `ENCRYPTION_KEY_PREVIOUS still opens ${factors} second factors and ${answers} idempotent answers: leave it for now, a day at most.`,
+    )
+  const unneeded = 'Nothing needs ENCRYPTION_KEY_PREVIOUS any more'
+  return encryptionKeyFile === undefined
+    ? warn('encryption', `${unneeded}: take it away.`)
+    : ok('encryption', `${unneeded}; ${encryptionKeyFile} may keep it until the next rotation.`)
 }

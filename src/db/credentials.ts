@@ -1,4 +1,4 @@
-import { and, eq, isNull, ne, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, isNull, ne, type SQL, sql } from 'drizzle-orm'
 import { notifyAccess } from './access.ts'
 import { recordEvent } from './audit.ts'
 import type { Db } from './client.ts'
@@ -39,16 +39,35 @@ export async function passwordChanged(
 }
 
 /** Forgets with what else but password and sessions somebody could come back to an account: keys and second factor. */
-export async function forgetCredentials(db: Db, userId: string): Promise<void> {
-  await db
-    .update(apiKeys)
-    .set({ revoked_at: sql`now()` })
-    .where(and(eq(apiKeys.created_by, userId), isNull(apiKeys.revoked_at)))
-  await dropFactor(db, userId)
+export async function forgetCredentials(scope: TenantScope, userId: string): Promise<void> {
+  await revokeKeys(scope, userId)
+  await dropFactor(scope, userId)
 }
 
-/** Takes the second factor off an account, in the caller's transaction. */
-export async function dropFactor(db: Db, userId: string): Promise<void> {
+/**
+ * Ends the keys a user made, in the caller's transaction; the trail of each key's organisation tells of it.
+ * @param where those of one organisation only
+ */
+export async function revokeKeys(scope: TenantScope, userId: string, where?: SQL): Promise<void> {
+  const ended = await scope.db
+    .update(apiKeys)
+    .set({ revoked_at: sql`now()`, version: sql`${apiKeys.version} + 1`, updated_at: sql`now()` })
+    .where(and(eq(apiKeys.created_by, userId), isNull(apiKeys.revoked_at), where))
+    .returning({ id: apiKeys.id, org_id: apiKeys.org_id, revoked_at: apiKeys.revoked_at })
+  for (const { id, org_id, revoked_at } of ended)
+    await recordEvent(
+      { ...scope, org_id },
+      { action: 'api_key.revoked', subject_type: 'api_key', subject_id: id, after: { revoked_at } },
+    )
+}
+
+/** Takes the second factor off an account that has one, in the caller's transaction. */
+export async function dropFactor(scope: TenantScope, userId: string): Promise<void> {
+  const { db } = scope
+  const confirmed = and(eq(users.id, userId), isNotNull(users.totp_confirmed_at))
+  const [had] = await db.select({ id: users.id }).from(users).where(confirmed).for('no key update')
+  if (had !== undefined)
+    await recordEvent(scope, { action: 'factor.removed', subject_type: 'user', subject_id: userId })
   await db.delete(recoveryCodes).where(eq(recoveryCodes.user_id, userId))
   await db
     .update(users)

@@ -49,8 +49,8 @@ export async function rowMadeBefore(db: Db, table: string, use: KeyUse): Promise
   return row
 }
 
-function assertSame(hash: string, use: KeyUse) {
-  if (hash !== use.request_hash)
+function assertSame(stored: string, { hashes }: KeyUse) {
+  if (!hashes.includes(stored.slice(stored.indexOf('.') + 1)))
     throw new Problem('idempotency_mismatch', 'This Idempotency-Key was used for another request; make a new one.')
 }
 
@@ -70,3 +70,10 @@ export async function storeAnswer(db: Db, { org_id, principal, route, key }: Key
 /** Forgets keys a day after their use. @returns how many */
 export const purgeKeys = (db: Db): Promise<number> =>
   purgeRows(db, idempotencyKeys, sql`${idempotencyKeys.created_at} < now() - interval '24 hours'`)
+
+/** How many uses were hashed, and their answers sealed, with another key than the one of this id. */
+export async function usesBefore(db: Db, keyId: string): Promise<number> {
+  const [found] = await clientOf(db)<{ count: number }[]>`
+    select count(*)::int as count from idempotency_keys where not starts_with(request_hash, ${`${keyId}.`})`
+  return found?.count ?? 0
+}

@@ -115,6 +115,41 @@ export async function clearThrottle(db: Db, ...logins: (string | null)[]): Promi
   }
 }
 
+/**
+ * Wrong codes in a row, each after the right password or in a session, that a second factor takes: NIST SP 800-63B allows a
+ * hundred. Whoever guesses them is no stranger, so no time ends this lock.
+ */
+export const wrongCodesMax = 50
+
+const codesKey = (userId: string) => sha256(`codes of ${userId}`).subarray(0, 16)
+
+/** @throws Problem `account_locked` where a second factor takes no more codes of the moment */
+export async function assertCodesLeft(db: Db, userId: string): Promise<void> {
+  const [spent] = await clientOf(db)`
+    select 1 from login_throttles where key = ${codesKey(userId)} and failures >= ${wrongCodesMax}
+      and locked_until > now()`
+  if (spent !== undefined)
+    throw new Problem(
+      'account_locked',
+      'Too many wrong codes in a row: give a recovery code, or set a new password by POST /api/v1/auth/forgot-password.',
+    )
+}
+
+/** Counts a wrong code, for thirty days from the last one. @returns whether it was the one that locks the factor */
+export async function countWrongCode(db: Db, userId: string): Promise<boolean> {
+  const [counted] = await clientOf(db)<{ failures: number }[]>`
+    insert into login_throttles as t (key, failures, locked_until)
+    values (${codesKey(userId)}, 1, now() + interval '30 days')
+    on conflict (key) do update set locked_until = excluded.locked_until,
+      failures = case when t.locked_until > now() then t.failures + 1 else 1 end
+    returning failures`
+  return counted?.failures === wrongCodesMax
+}
+
+/** Takes codes again: after a right one, or with a new password. */
+export const forgetWrongCodes = (db: Db, userId: string) =>
+  clientOf(db)`delete from login_throttles where key = ${codesKey(userId)}`
+
 /** Forgets guesses that count no more. @returns how many */
 export async function purgeThrottles(db: Db): Promise<number> {
   const client = clientOf(db)

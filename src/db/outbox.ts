@@ -13,6 +13,7 @@ export type MailTemplate =
   | 'new_device'
   | 'token_theft'
   | 'factor_changed'
+  | 'factor_locked'
   | 'organization_deleted'
   | 'ownership_transferred'
 

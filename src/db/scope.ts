@@ -22,7 +22,10 @@ export type KeyUse = {
   principal: string
   route: string
   key: string
+  /** What was asked, hashed, after the id of the key it is hashed with and a dot. */
   request_hash: string
+  /** The same, hashed with each key that may have hashed the first use. */
+  hashes: readonly string[]
   /** Whether an insert has claimed it: there may be one. */
   spent?: boolean
 }

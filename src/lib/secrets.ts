@@ -2,8 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
+/** The secrets that can be rotated. */
+export type SecretName = 'jwtSecret' | 'encryptionKey'
+
 /** What development keeps in `DATA_DIR/secrets.json`. */
-export type KeptSecrets = { jwtSecret: string; jwtSecretPrevious?: string; encryptionKey: string }
+export type KeptSecrets = Record<SecretName, string> & Partial<Record<`${SecretName}Previous`, string>>
 
 /** A secret as production asks for it. */
 export const randomSecret = () => randomBytes(48).toString('base64url')

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { v7 as uuidv7 } from 'uuid'
 import { apiKeyPrefix, keyCredential } from '../lib/api-key.ts'
 import { BoundedMap } from '../lib/bounded-map.ts'
-import { sha256 } from '../lib/crypto.ts'
+import { keyId } from '../lib/crypto.ts'
 import { Problem } from '../lib/errors.ts'
 import type { Auth } from './access-cache.ts'
 
@@ -32,9 +32,6 @@ declare module '@fastify/jwt' {
 const issuer = 'tenon'
 const tokenMax = 2_048
 
-/** Names a secret without telling it, so that a token says which of two it was signed with. */
-const keyId = (secret: string) => sha256(`kid:${secret}`).toString('base64url').slice(0, 8)
-
 /**
  * Finds out who asks, before anything else looks at the request; it refuses nothing by itself (the guard does).
  * Claims are cached by token, as verifying costs more than all the rest of a small request; the session behind
@@ -44,7 +41,7 @@ export default fp(
   async (app: FastifyInstance) => {
     const { auth } = app.config
     const { access } = app
-    const secrets = [...new Set([auth.jwtSecret, auth.jwtSecretPrevious ?? auth.jwtSecret])]
+    const secrets = auth.jwtSecrets
     const namespaces = new Map(secrets.map((secret, index) => [keyId(secret), index === 0 ? 'current' : 'previous']))
     for (const secret of secrets) {
       await app.register(jwt, {

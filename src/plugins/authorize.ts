@@ -7,8 +7,8 @@ import { problemType } from './errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What each operation asks of its caller, by its id. */
-    operations: Map<string, FastifyContextConfig>
+    /** What each operation asks of its caller, by its id; `reads` where it changes nothing. */
+    operations: Map<string, FastifyContextConfig & { reads: boolean }>
   }
   interface FastifyRequest {
     /** Asks the route's guard once more, for requests that last: why it would turn the caller away by now, if so. */
@@ -47,9 +47,10 @@ export default fp(
       if ((config.public === true) === (config.permission !== undefined))
         throw new Error(`${route.method} ${route.url} must state either config.permission or config.public`)
       document(route)
-      if (operationId !== undefined) app.operations.set(operationId, config)
+      const asked = { ...config, reads: reads(String(route.method)) }
+      if (operationId !== undefined) app.operations.set(operationId, asked)
       if (config.public) return
-      const guard = guardFor({ ...(config as Guard), reads: reads(String(route.method)) })
+      const guard = guardFor(asked as Guard)
       route.onRequest = [...[route.onRequest ?? []].flat(), guard]
     })
     app.decorateRequest('recheck', async function recheck(this: FastifyRequest) {
@@ -113,17 +114,17 @@ function permissionMissing(guard: Guard, auth: Auth, params: unknown): Problem |
       return new Problem('forbidden', 'This needs a signed-in user; an API key cannot do it.')
     return inPersonOnly(guard, auth) ? actsForAnother() : undefined
   }
-  if (auth.permissions.has(permission)) return undefined
-  if (self !== undefined && auth.api_key_id === null && (params as Record<string, string>)[self] === auth.user_id)
-    return inPersonOnly(guard, auth) ? actsForAnother() : undefined
+  const own = self !== undefined && (params as Record<string, string>)[self] === auth.user_id
+  if (own && inPersonOnly(guard, auth)) return actsForAnother()
+  if (auth.permissions.has(permission) || (own && auth.api_key_id === null)) return undefined
   return auth.org_id === null && permission !== platformPermission
     ? new Problem('no_active_organization', 'No organisation is active in this session; switch to one first.')
     : new Problem('forbidden', `This needs the permission ${permission}, which none of your roles gives.`)
 }
 
-/** Who acts as a user does what the user's roles allow, and looks at what is the user's own without changing it. */
+/** Who acts as a user, or a key of his, does what his roles allow, and changes nothing that is the user's own. */
 const inPersonOnly = ({ reads, impersonated }: Guard, auth: Auth) =>
-  auth.impersonator_id !== null && !reads && !impersonated
+  (auth.impersonator_id !== null || auth.api_key_id !== null) && !reads && !impersonated
 
 const actsForAnother = () => new Problem('forbidden', 'Only the user himself can do this, not who acts in his name.')
 

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { claimKey, purgeKeys, storeAnswer } from '../db/idempotency.ts'
 import type { KeyUse, TenantScope } from '../db/scope.ts'
-import { deriveKey, hmac, seal, unseal } from '../lib/crypto.ts'
+import { deriveKeys, hmac, keyId, seal, unseal } from '../lib/crypto.ts'
 import { Problem } from '../lib/errors.ts'
 
 declare module 'fastify' {
@@ -25,21 +25,25 @@ const purgeEveryMs = 3_600_000
 
 export default fp(
   async (app: FastifyInstance) => {
-    const { encryptionKey } = app.config.auth
-    const sealKey = deriveKey(encryptionKey, 'idempotency answers')
-    const hashKey = deriveKey(encryptionKey, 'idempotency requests')
+    const { encryptionKeys } = app.config.auth
+    const sealKeys = deriveKeys(encryptionKeys, 'idempotency answers')
+    const hashKeys = deriveKeys(encryptionKeys, 'idempotency requests')
+    const presentKey = keyId(encryptionKeys[0])
 
     function useOf({ scope, headers, method, routeOptions, params, query, body }: FastifyRequest): KeyUse | undefined {
       const key = headers['idempotency-key']
       if (key === undefined) return undefined
       if (typeof key !== 'string' || !wellFormedKey.test(key))
         throw new Problem('invalid_idempotency_key', 'Idempotency-Key must be 1 to 255 visible ASCII characters.')
+      const asked = JSON.stringify([params, query, body])
+      const hashes = hashKeys.map((one) => hmac(one, asked).toString('base64url'))
       return {
         org_id: scope.org_id,
         principal: scope.actor.principal,
         route: `${method} ${routeOptions.url}`,
         key,
-        request_hash: hmac(hashKey, JSON.stringify([params, query, body])).toString('base64url'),
+        request_hash: `${presentKey}.${hashes[0]}`,
+        hashes,
       }
     }
 
@@ -51,9 +55,9 @@ export default fp(
       if (use === undefined) return change(scope)
       return app.pools.requests.transaction(async (db) => {
         const answer = await claimKey(db, use)
-        if (answer !== undefined) return JSON.parse(unseal(sealKey, answer)) as T
+        if (answer !== undefined) return JSON.parse(unseal(sealKeys, answer)) as T
         const result = await change({ ...scope, db })
-        await storeAnswer(db, use, seal(sealKey, JSON.stringify(result ?? null)))
+        await storeAnswer(db, use, seal(sealKeys, JSON.stringify(result ?? null)))
         return result
       })
     })

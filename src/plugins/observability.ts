@@ -54,6 +54,8 @@ export default fp(
           ip: request.ip,
           user_id: request.auth?.user_id,
           org_id: request.auth?.org_id,
+          api_key_id: request.auth?.api_key_id ?? undefined,
+          impersonator_id: request.auth?.impersonator_id ?? undefined,
           trace_id: typeof trace === 'string' ? traceparent.exec(trace)?.[1] : undefined,
         },
         'request',

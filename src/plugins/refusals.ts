@@ -19,10 +19,10 @@ const guarded: ReadonlySet<ProblemCode> = new Set([
   'policy_locks_out',
 ])
 
-/** How many a caller leaves within how long; more would only fill the trail. */
+/** How many a caller leaves of an operation within how long; more would only fill the trail. */
 const toldMax = 60
 const windowMs = 60_000
-const callersMax = 10_000
+const windowsMax = 10_000
 
 /**
  * What somebody was refused, and by which rule, is an event of its own beside the answer: the transaction of what he
@@ -30,19 +30,20 @@ const callersMax = 10_000
  */
 export default fp(
   async (app: FastifyInstance) => {
-    const callers = new BoundedMap<string, { since: number; told: number }>(callersMax)
-    const isNews = (caller: string) => {
+    const windows = new BoundedMap<string, { since: number; told: number }>(windowsMax)
+    const isNews = (what: string) => {
       const now = performance.now()
-      const known = callers.get(caller)
+      const known = windows.get(what)
       const window = known !== undefined && now - known.since < windowMs ? known : { since: now, told: 0 }
-      callers.set(caller, window)
+      windows.set(what, window)
       return ++window.told <= toldMax
     }
 
     app.addHook('onError', async (request, _reply, error) => {
       const code = refusalOf(error)
-      if (code === undefined || !isNews(request.scope.actor.principal)) return
-      const after = { operation: request.routeOptions.schema?.operationId ?? null, code }
+      const operation = request.routeOptions.schema?.operationId ?? null
+      if (code === undefined || !isNews(`${request.scope.actor.principal} ${operation}`)) return
+      const after = { operation, code }
       const event = { action: 'request.refused', subject_type: 'operation', subject_id: null, after }
       // Where it cannot be written, the refusal stands all the same.
       await recordEvent(request.scope, event).catch((err) => request.log.error({ err }, 'a refusal was not recorded'))

@@ -6,7 +6,10 @@ import { networkOf } from '../lib/address.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The organisation of the credential, never of the request; the platform's own where there is none. */
+    /**
+     * The organisation of the credential, never of the request; the platform's own where there is none. An open route
+     * has nobody's: what a sign-in or a link shows must not get into the trail of whoever else is signed in there.
+     */
     readonly scope: TenantScope
   }
 }
@@ -17,7 +20,7 @@ export default fp(
     const { db } = app.pools.requests
     app.decorateRequest('scope', {
       getter(this: FastifyRequest): TenantScope {
-        const { auth } = this
+        const auth = this.routeOptions.config.public ? null : this.auth
         return {
           db,
           org_id: auth?.org_id ?? platformOrgId,

@@ -167,6 +167,9 @@ describe('reset-password', () => {
     expect((await bystander.get('/auth/me')).status).toBe(200)
     expect(await login(api, person.email, password)).toBe(401)
     expect(await login(api, person.email, shown(reset)!)).toBe(200)
+    expect(
+      await sql`select from mail_outbox where recipient = ${person.email} and template = 'password_changed'`,
+    ).toHaveLength(1)
     const events = await platformEvents(sql, person.id)
     expect(events.find(({ action }) => action === 'password.reset')).toMatchObject({
       actor_id: null,

@@ -47,7 +47,7 @@ describe('the doctor', () => {
     expect(findings.filter(({ status }) => status !== 'ok')).toEqual([])
     expect(code).toBe(0)
     expect(findings.map(({ check }) => check).sort()).toEqual([
-      ...['audit_chain', 'clock', 'configuration', 'database', 'mail', 'migrations', 'outbox', 'proxies'],
+      ...['audit_chain', 'clock', 'configuration', 'database', 'encryption', 'mail', 'migrations', 'outbox', 'proxies'],
       ...['public_url', 'redis', 'rights', 'storage', 'verification'],
     ])
     const text = await tenon(['doctor'], { DATABASE_URL: database.url, DATA_DIR: folder, ...secrets })

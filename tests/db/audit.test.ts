@@ -43,6 +43,7 @@ describe('an insert with its event', () => {
       route: 'POST /x',
       key: 'k',
       request_hash: 'h',
+      hashes: ['h'],
     }
     const keyed = { ...scope, once }
     await insertAudited(keyed, 'watch_list', watchLists, list('First'))

@@ -76,7 +76,7 @@ describe('a POST with an Idempotency-Key', () => {
     const caller = { org_id: owner.orgId, principal: `user:${owner.id}` }
     const actor = { ...caller, user_id: owner.id, request_id: 'r', ip: '127.0.0.1' }
     const make = (db: Db, key: string) => {
-      const once = { ...caller, route: 'POST /portfolios', key, request_hash: 'h' }
+      const once = { ...caller, route: 'POST /portfolios', key, request_hash: 'k.h', hashes: ['h'] }
       return createPortfolio({ db, org_id: owner.orgId, actor, once }, { ...book, code: 'ONCE' })
     }
     const [first, repeat, other] = await sql

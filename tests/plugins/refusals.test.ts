@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { describe, expect } from 'vitest'
 import { type Answer, Client, newEmail, type Person, password } from '../helpers/api.ts'
+import { newSuperuser, sessionOf } from '../helpers/sessions.ts'
 import { countEvents, test } from '../helpers/sql.ts'
 
 /** Everything the trail has of a request. */
@@ -48,6 +49,15 @@ describe('who is refused something', () => {
     expect(await eventsFor(sql, answer)).toMatchObject([
       { org_id: owner.orgId, actor_id: admin.id, api_key_id: made.body.id, after: { operation: 'createPortfolio' } },
     ])
+  })
+
+  test('while acting as another is on record with both', async ({ api, owner, sql }) => {
+    const root = await newSuperuser(api, sql)
+    const answer = await (await sessionOf(api, sql, owner, root.id)).post('/auth/logout-all')
+    expect([answer.status, answer.body.code]).toEqual([403, 'forbidden'])
+    const told =
+      await sql`select actor_id, impersonator_id from audit_events where request_id = ${answer.body.request_id}`
+    expect(told).toEqual([{ actor_id: owner.id, impersonator_id: root.id }])
   })
 
   test('without being signed in is on record at the platform, without what was sent', async ({ api, owner, sql }) => {

@@ -4,7 +4,7 @@ import { recordEvent } from '../../../db/audit.ts'
 import type { Db } from '../../../db/client.ts'
 import { forgetCredentials, passwordChanged, revokeSessions } from '../../../db/credentials.ts'
 import { withConstraints } from '../../../db/errors.ts'
-import { clearThrottle } from '../../../db/login-throttle.ts'
+import { clearThrottle, forgetWrongCodes } from '../../../db/login-throttle.ts'
 import { dropTokens, peekToken, type TokenPurpose, takeToken, tokenInvalid } from '../../../db/mail-tokens.ts'
 import { enqueueMail } from '../../../db/outbox.ts'
 import type { TenantScope } from '../../../db/scope.ts'
@@ -29,7 +29,7 @@ export const verifyEmail = (scope: TenantScope, token: string): Promise<Changed>
     const event = { action: 'user.verified', subject_type: 'user', subject_id: user.id, after: { email: user.email } }
     if (password_hash === null) await changeUser(db, user.id, { email_verified_at: sql`now()` })
     else {
-      await takeOver(db, user.id)
+      await takeOver(as({ ...scope, db }, user.id), user.id)
       await changeUser(db, user.id, { password_hash, email_verified_at: sql`now()`, username: null, full_name: null })
       await dropTokens(db, user.id)
     }
@@ -53,10 +53,11 @@ export const resetPassword = (
   scope.db.transaction(async (db) => {
     const { user } = await useToken(db, 'reset_password', token)
     refuse(user)
-    if (user.email_verified_at === null) await takeOver(db, user.id)
+    if (user.email_verified_at === null) await takeOver(as({ ...scope, db }, user.id), user.id)
     await changeUser(db, user.id, { password_hash, email_verified_at: user.email_verified_at ?? sql`now()` })
     await passwordChanged(as({ ...scope, db }, user.id), user, 'password.reset')
     await clearThrottle(db, user.email, user.username)
+    await forgetWrongCodes(db, user.id)
     return { user_id: user.id }
   })
 
@@ -150,9 +151,9 @@ const changeUser = (db: Db, id: string, change: UserChange) =>
     .where(eq(users.id, id))
 
 /** Takes an account from whoever used it before anybody had proved to read its address. */
-async function takeOver(db: Db, userId: string): Promise<void> {
-  await revokeSessions(db, userId, 'address_verified')
-  await forgetCredentials(db, userId)
+async function takeOver(scope: TenantScope, userId: string): Promise<void> {
+  await revokeSessions(scope.db, userId, 'address_verified')
+  await forgetCredentials(scope, userId)
 }
 
 /** Every organisation of the user has a say about his address. */

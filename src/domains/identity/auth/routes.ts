@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { deriveKey, hmac } from '../../../lib/crypto.ts'
+import { deriveKeys, hmac } from '../../../lib/crypto.ts'
 import { requiredEmail } from '../../../lib/email.ts'
 import { invalidField, Problem } from '../../../lib/errors.ts'
 import { assertPassword, hashPassword } from '../../../lib/password.ts'
@@ -17,8 +17,8 @@ const tags = ['identity']
 /** Registration, refresh and sign-out. */
 export const auth: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of [User, Registration, RegistrationAccepted, RefreshRequest, Tokens]) app.addSchema(model)
-  const { refreshTokenTtlS, registration, requireVerifiedEmail, passwordComposition, encryptionKey } = app.config.auth
-  const successorKey = deriveKey(encryptionKey, 'refresh token successors')
+  const { refreshTokenTtlS, registration, requireVerifiedEmail, passwordComposition, encryptionKeys } = app.config.auth
+  const successorKeys = deriveKeys(encryptionKeys, 'refresh token successors')
   const rateLimit = authLimit(app)
 
   app.post(
@@ -64,15 +64,15 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { refresh_token } = request.body
-      const successor = hmac(successorKey, refresh_token).toString('base64url')
-      const exchange = await exchangeToken(request.scope, refresh_token, successor, refreshTokenTtlS, rememberMeS)
+      const successors = successorKeys.map((key) => hmac(key, refresh_token).toString('base64url'))
+      const exchange = await exchangeToken(request.scope, refresh_token, successors, refreshTokenTtlS, rememberMeS)
       if (exchange.outcome === 'reused') app.access.forget(`session:${exchange.session.id}`)
       if (exchange.outcome !== 'exchanged')
         throw new Problem(
           'invalid_refresh_token',
           'The refresh token is unknown, expired or was used before; sign in again.',
         )
-      return tokensOf(app, exchange.session, successor)
+      return tokensOf(app, exchange.session, exchange.successor)
     },
   )
 

@@ -1,10 +1,10 @@
 import { clientOf, type Db } from '../../../db/client.ts'
 import type { TenantScope } from '../../../db/scope.ts'
+import type { Keys } from '../../../lib/crypto.ts'
 import { Problem } from '../../../lib/errors.ts'
 import type { Account } from '../auth/queries.ts'
 import { createSession, type NewSession, type Session } from '../sessions/queries.ts'
 import { useCode } from '../totp/queries.ts'
-import type { FactorKeys } from '../totp/rules.ts'
 
 /**
  * Opens the session of whoever gave the right password, and uses up the code of his second factor with it.
@@ -14,7 +14,7 @@ import type { FactorKeys } from '../totp/rules.ts'
  */
 export const openSession = (
   scope: TenantScope,
-  keys: FactorKeys,
+  keys: Keys,
   account: Account,
   code: string | undefined,
   session: Omit<NewSession, 'user_id' | 'mfa'>,

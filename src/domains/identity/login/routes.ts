@@ -11,6 +11,7 @@ import { type Account, findAccount, recordRefusal } from '../auth/queries.ts'
 import { Tokens } from '../auth/schemas.ts'
 import { deviceOf, rememberMeS } from '../sessions/rules.ts'
 import { tokensOf } from '../sessions/tokens.ts'
+import { countingCodes } from '../totp/queries.ts'
 import { factorKeys } from '../totp/rules.ts'
 import { openSession, wrongCredentials } from './queries.ts'
 import { parseForm } from './rules.ts'
@@ -22,8 +23,8 @@ const purgeEveryMs = 3_600_000
 export const login: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of [Login, Tokens]) app.addSchema(model)
   await app.register(formbody, { parser: parseForm })
-  const { refreshTokenTtlS, sessionMaxTtlS, encryptionKey } = app.config.auth
-  const keys = factorKeys(encryptionKey)
+  const { refreshTokenTtlS, sessionMaxTtlS, encryptionKeys } = app.config.auth
+  const keys = factorKeys(encryptionKeys)
   app.every('purge login throttles', purgeEveryMs, () => purgeThrottles(app.pools.requests.db))
 
   const open = (request: FastifyRequest, account: Account, { totp_code, remember_me = false }: Login) =>
@@ -61,10 +62,11 @@ export const login: FastifyPluginAsyncTypebox = async (app) => {
       const name = canonicalEmail(body.username) ?? body.username.toLowerCase()
       let account: Account | undefined
       const judge = async () => {
-        account = await findAccount(scope.db, name)
-        const right = await verifyPassword(account?.password_hash, body.password)
-        if (!right || !account?.is_active) throw wrongCredentials()
-        return open(request, account, body)
+        const found = await findAccount(scope.db, name)
+        account = found
+        const right = await verifyPassword(found?.password_hash, body.password)
+        if (!right || !found?.is_active) throw wrongCredentials()
+        return countingCodes(scope, found.id, () => open(request, found, body))
       }
       return limitGuesses(scope.db, name, ip, judge, () => recordRefusal(scope, account))
     },

@@ -105,6 +105,14 @@ const contents: Record<MailTemplate, (data: Record<string, unknown>) => Content>
     ],
     unasked: resetInstead,
   }),
+  factor_locked: ({ ip }) => ({
+    subject: 'Your second factor was locked',
+    lines: [
+      `Somebody who knows your password, or sits in a session of yours, gave many wrong codes in a row, the last at ${said(ip, 'an unknown address')}.`,
+      'Your account takes no more codes until you sign in with a recovery code or set a new password.',
+    ],
+    unasked: resetInstead,
+  }),
   organization_deleted: ({ organization_name }) => ({
     subject: `${said(organization_name, 'Your organisation')} was deleted`,
     lines: [

@@ -1,4 +1,4 @@
-import { and, eq, isNull, ne, type SQL, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNull, ne, type SQL, sql } from 'drizzle-orm'
 import { notifyAccess } from '../../../db/access.ts'
 import { recordEvent } from '../../../db/audit.ts'
 import { clientOf, type Db } from '../../../db/client.ts'
@@ -92,18 +92,19 @@ function homeOfUser(db: Db, userId: string, orgId?: string) {
 
 /** What became of a refresh token: exchanged (perhaps by a parallel request just now), unknown, or stolen. */
 export type Exchange =
-  | { outcome: 'exchanged'; session: Session }
+  | { outcome: 'exchanged'; session: Session; successor: string }
   | { outcome: 'unknown' }
   | { outcome: 'reused'; session: Session }
 
 /**
  * Uses a refresh token up and stores its successor. A token that was used before and comes again after the
  * grace ends the whole session: either its owner or a thief holds a newer one, and nobody can tell which.
+ * @param successors what each key makes of the token, the present key's first
  */
 export const exchangeToken = (
   scope: TenantScope,
   token: string,
-  successor: string,
+  successors: readonly string[],
   ttlS: number,
   rememberS: number,
 ): Promise<Exchange> =>
@@ -137,20 +138,32 @@ export const exchangeToken = (
       await enqueueMail(db, { template: 'token_theft', recipient: found.email, data })
       return { outcome: 'reused', session }
     }
-    if (!found.used) {
-      await db
-        .update(refreshTokens)
-        .set({ used_at: sql`now()` })
-        .where(eq(refreshTokens.token_hash, sha256(token)))
-      await db.insert(refreshTokens).values({ token_hash: sha256(successor), session_id: session.id })
-      const ttl = sql`case when ${sessions.remember_me} then ${rememberS}::int else ${ttlS}::int end`
-      await db
-        .update(sessions)
-        .set({ last_seen_at: sql`now()`, expires_at: sql`least(${secondsAhead(ttl)}, ${sessions.ends_at})` })
-        .where(eq(sessions.id, session.id))
+    if (found.used) {
+      const successor = await storedOf(db, session.id, successors)
+      return successor === undefined ? { outcome: 'unknown' } : { outcome: 'exchanged', session, successor }
     }
-    return { outcome: 'exchanged', session }
+    const successor = successors[0] as string
+    await db
+      .update(refreshTokens)
+      .set({ used_at: sql`now()` })
+      .where(eq(refreshTokens.token_hash, sha256(token)))
+    await db.insert(refreshTokens).values({ token_hash: sha256(successor), session_id: session.id })
+    const ttl = sql`case when ${sessions.remember_me} then ${rememberS}::int else ${ttlS}::int end`
+    await db
+      .update(sessions)
+      .set({ last_seen_at: sql`now()`, expires_at: sql`least(${secondsAhead(ttl)}, ${sessions.ends_at})` })
+      .where(eq(sessions.id, session.id))
+    return { outcome: 'exchanged', session, successor }
   })
+
+/** Which of these tokens the session was given: the parallel request may have made its successor with another key. */
+async function storedOf(db: Db, sessionId: string, tokens: readonly string[]): Promise<string | undefined> {
+  const stored = await db
+    .select({ hash: refreshTokens.token_hash })
+    .from(refreshTokens)
+    .where(and(eq(refreshTokens.session_id, sessionId), inArray(refreshTokens.token_hash, tokens.map(sha256))))
+  return tokens.find((token) => stored.some(({ hash }) => hash.equals(sha256(token))))
+}
 
 /** Ends a session, tells every instance, and records why; one that has ended already stays as it is. */
 export async function endSession(scope: TenantScope, session: Session, reason: string): Promise<void> {

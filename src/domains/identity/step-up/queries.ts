@@ -3,8 +3,8 @@ import { notifyAccess } from '../../../db/access.ts'
 import { recordEvent } from '../../../db/audit.ts'
 import type { TenantScope } from '../../../db/scope.ts'
 import { sessions } from '../../../db/tables/identity.ts'
+import type { Keys } from '../../../lib/crypto.ts'
 import { useCode } from '../totp/queries.ts'
-import type { FactorKeys } from '../totp/rules.ts'
 
 /**
  * Marks one session as just proved, and uses up the code that proved it.
@@ -13,7 +13,7 @@ import type { FactorKeys } from '../totp/rules.ts'
  */
 export const stepUp = (
   scope: TenantScope,
-  keys: FactorKeys,
+  keys: Keys,
   session: { id: string; user_id: string },
   code: string | undefined,
 ): Promise<void> =>

@@ -6,6 +6,7 @@ import { ref } from '../../../lib/schema.ts'
 import { authLimit } from '../../../plugins/rate-limit.ts'
 import { stepUpS } from '../access/queries.ts'
 import { type Account, getAccount } from '../auth/queries.ts'
+import { countingCodes } from '../totp/queries.ts'
 import { factorKeys } from '../totp/rules.ts'
 import { stepUp as prove, recordFailedProof } from './queries.ts'
 import { SteppedUp, StepUp } from './schemas.ts'
@@ -13,7 +14,7 @@ import { SteppedUp, StepUp } from './schemas.ts'
 /** Proving again who sits there, before what a stolen session must not do. */
 export const stepUp: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of [StepUp, SteppedUp]) app.addSchema(model)
-  const keys = factorKeys(app.config.auth.encryptionKey)
+  const keys = factorKeys(app.config.auth.encryptionKeys)
 
   app.post(
     '/auth/step-up',
@@ -37,7 +38,7 @@ export const stepUp: FastifyPluginAsyncTypebox = async (app) => {
       const session = { id: session_id as string, user_id }
       const judge = async () => {
         await checkProof(account, body)
-        await prove(scope, keys, session, body.totp_code)
+        await countingCodes(scope, user_id, () => prove(scope, keys, session, body.totp_code))
       }
       await limitGuesses(scope.db, account.email, ip, judge, () => recordFailedProof(scope, session.id))
       app.access.forget(`session:${session.id}`)

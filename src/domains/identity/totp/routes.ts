@@ -5,16 +5,20 @@ import { created } from '../../../lib/reply.ts'
 import { ref } from '../../../lib/schema.ts'
 import { authLimit } from '../../../plugins/rate-limit.ts'
 import { getAccount } from '../auth/queries.ts'
-import { confirmTotp, deleteTotp, recordWrongCode, replaceRecoveryCodes, startTotp } from './queries.ts'
+import { confirmTotp, deleteTotp, recordWrongCode, replaceRecoveryCodes, resealFactors, startTotp } from './queries.ts'
 import { factorKeys, newSecret } from './rules.ts'
 import { RecoveryCodes, TotpConfirmation, TotpSetup } from './schemas.ts'
 
 const tags = ['identity']
+const resealEveryMs = 60_000
 
 /** The second factor: codes of the moment from an authenticator program, and recovery codes for when that is lost. */
 export const totp: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of [TotpSetup, TotpConfirmation, RecoveryCodes]) app.addSchema(model)
-  const keys = factorKeys(app.config.auth.encryptionKey)
+  const { encryptionKeys } = app.config.auth
+  const keys = factorKeys(encryptionKeys)
+  if (encryptionKeys.length > 1)
+    app.every('reseal factors', resealEveryMs, () => resealFactors(app.pools.requests.db, keys))
   const signedIn = { permission: 'signed_in', unverified: true } as const
   const proven = { ...signedIn, stepUp: true } as const
 

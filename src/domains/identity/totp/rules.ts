@@ -1,18 +1,12 @@
-import type { KeyObject } from 'node:crypto'
 import { randomBytes } from 'node:crypto'
 import { Secret, TOTP } from 'otpauth'
-import { deriveKey, hmac } from '../../../lib/crypto.ts'
+import { deriveKey, deriveKeys, hmac, type Keys, type Secrets } from '../../../lib/crypto.ts'
 
 const periodMs = 30_000
 const recoveryCodes = 10
 
-/** What seals secrets at rest, and what recovery codes are hashed with. */
-export type FactorKeys = { secrets: KeyObject; recovery: KeyObject }
-
-export const factorKeys = (encryptionKey: string): FactorKeys => ({
-  secrets: deriveKey(encryptionKey, 'totp secrets'),
-  recovery: deriveKey(encryptionKey, 'recovery codes'),
-})
+/** What seals secrets at rest. */
+export const factorKeys = (encryptionKeys: Secrets): Keys => deriveKeys(encryptionKeys, 'totp secrets')
 
 export const newSecret = (): string => new Secret({ size: 20 }).base32
 
@@ -43,6 +37,9 @@ export const newRecoveryCodes = (): string[] =>
 /** Whether a code is for recovery rather than of the moment. */
 export const isRecoveryCode = (code: string): boolean => code.length > 6
 
-/** Keyed, because fifty bits under a plain hash could be found out from a stolen table. */
-export const recoveryHash = ({ recovery }: FactorKeys, userId: string, code: string): Buffer =>
-  hmac(recovery, `${userId} ${code.toLowerCase().replace('-', '')}`)
+/**
+ * Keyed, because fifty bits under a plain hash could be found out from a stolen table; by the secret of the factor that
+ * the code stands in for, which is sealed there: so the hash outlives a change of the encryption key, and no factor.
+ */
+export const recoveryHash = (secret: string, code: string): Buffer =>
+  hmac(deriveKey(secret, 'recovery codes'), code.toLowerCase().replace('-', ''))

@@ -209,14 +209,13 @@ export const accept = (scope: TenantScope, userId: string, token: string): Promi
   })
 
 /**
- * Says no for whoever reads the mail: as whom he is signed in elsewhere is no business of the organisation.
+ * Says no for whoever reads the mail.
  * @throws Problem `mail_token_invalid`
  */
 export const decline = (scope: TenantScope, token: string): Promise<void> =>
   scope.db.transaction(async (db) => {
     const { org_id, invitation_id, email } = await takeToken(db, 'invitation', token)
-    const actor = { ...scope.actor, user_id: null, impersonator_id: null, api_key_id: null }
-    const inside = { ...scope, db, org_id: org_id as string, actor }
+    const inside = { ...scope, db, org_id: org_id as string }
     const declined = await db
       .update(invitations)
       .set({ status: 'declined', version: sql`${invitations.version} + 1`, updated_at: sql`now()` })

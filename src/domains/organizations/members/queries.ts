@@ -1,6 +1,7 @@
-import { and, eq, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, inArray, or, type SQL, sql } from 'drizzle-orm'
 import { notifyAccess } from '../../../db/access.ts'
 import { deleteAudited, insertAudited, updateAudited } from '../../../db/audit.ts'
+import { revokeKeys } from '../../../db/credentials.ts'
 import { withConstraints } from '../../../db/errors.ts'
 import { cancelInvitations } from '../../../db/invitations.ts'
 import { compare, containsText, type Filter, listPage } from '../../../db/list.ts'
@@ -220,11 +221,8 @@ export async function changeHeld(
 }
 
 /** Ends the keys a user made in this organisation: they would work again if he came back. */
-export const revokeKeysOf = (scope: TenantScope, userId: string) =>
-  scope.db
-    .update(apiKeys)
-    .set({ revoked_at: sql`now()` })
-    .where(and(owned(apiKeys, scope), eq(apiKeys.created_by, userId), isNull(apiKeys.revoked_at)))
+export const revokeKeysOf = (scope: TenantScope, userId: string): Promise<void> =>
+  revokeKeys(scope, userId, owned(apiKeys, scope))
 
 const managesPortfolios = () =>
   new Problem('in_use', 'This member manages portfolios; give them another manager first, or deactivate the member.')

@@ -217,13 +217,15 @@ export const deleteOrganization = (scope: TenantScope, caller: Caller, orgId: st
       await enqueueMail(db, { template: 'organization_deleted', recipient: email, data })
   })
 
-/** Brings a deleted organisation back. @throws Problem `invalid_state` for one that is not deleted */
+/** Brings a deleted organisation back. @throws Problem `invalid_state` for one that is not deleted, or by the platform */
 export const restoreOrganization = (scope: TenantScope, caller: Caller, orgId: string) =>
   scope.db.transaction(async (db) => {
     const standing = await standingIn({ ...scope, db }, caller, orgId, 'lock')
     assertOwner(standing.roles)
     if (standing.organization.deleted_at === null)
       throw new Problem('invalid_state', 'The organisation is not deleted; there is nothing to restore.')
+    if (!standing.organization.is_active)
+      throw new Problem('invalid_state', 'The platform closed the organisation, and alone can bring it back; ask it.')
     const organization = await store({ ...scope, db }, standing.organization, { deleted_at: null }, 'restored')
     return present(scope, { ...standing, organization })
   })

@@ -3,6 +3,7 @@ import { notifyAccess } from '../../../db/access.ts'
 import { deleteAudited, insertAudited, updateAudited } from '../../../db/audit.ts'
 import { taken, withConstraints } from '../../../db/errors.ts'
 import { getOwned } from '../../../db/get.ts'
+import { cancelInvitations } from '../../../db/invitations.ts'
 import { permissionsOfRoles } from '../../../db/roles.ts'
 import { owned, type TenantScope } from '../../../db/scope.ts'
 import { invitations, members, roles } from '../../../db/tables/organizations.ts'
@@ -41,7 +42,7 @@ export async function createRole(scope: TenantScope, body: RoleCreate, has: Read
   )
 }
 
-/** Changes a role, and at once what those may do who have it. */
+/** Changes a role, and at once what those may do who have it. Where it gives less, invitations they made are cancelled. */
 export const updateRole = (
   scope: TenantScope,
   id: string,
@@ -55,6 +56,8 @@ export const updateRole = (
     const added = (patch.permissions ?? []).filter((permission) => !before.permissions.includes(permission))
     assertMayGrant(has, added)
     const after = await updateAudited(inside, 'role', roles, id, patch, version)
+    if (!before.permissions.every((permission) => after?.permissions.includes(permission)))
+      await cancelInvitations(inside, { invited_by: await holdersOf(inside, before.name) })
     await notifyAccess(db, `org:${scope.org_id}`)
     return present(oneOr404(after ? [after] : []))
   })
@@ -79,12 +82,14 @@ const lockRole = async (scope: TenantScope, id: string): Promise<Row> =>
       .for('update'),
   )
 
+const holds = (scope: TenantScope, name: string) => and(owned(members, scope), arrayContains(members.roles, [name]))
+
+const holdersOf = async (scope: TenantScope, name: string): Promise<string[]> =>
+  (await scope.db.select({ id: members.user_id }).from(members).where(holds(scope, name))).map(({ id }) => id)
+
 async function isHeld(scope: TenantScope, name: string): Promise<boolean> {
   const { db } = scope
-  const holders = db
-    .select({ one: sql`1` })
-    .from(members)
-    .where(and(owned(members, scope), arrayContains(members.roles, [name])))
+  const holders = db.select({ one: sql`1` }).from(members).where(holds(scope, name))
   const invited = db
     .select({ one: sql`1` })
     .from(invitations)

@@ -128,13 +128,13 @@ export const suspendOrganization = (scope: TenantScope, id: string) =>
 export const restoreOrganization = (scope: TenantScope, id: string) =>
   change(scope, id, 'restored', () => ({ is_active: true, deleted_at: null }))
 
-/** Closes an organisation, which is gone 30 days later unless it is restored. */
+/** Closes an organisation, which is gone 30 days later unless the platform restores it: its owners cannot. */
 export const deleteOrganization = (scope: TenantScope, id: string, version?: number) =>
   change(
     scope,
     id,
     'deleted',
-    ({ deleted_at }) => (deleted_at === null ? { deleted_at: sql`now()` as never } : {}),
+    ({ deleted_at }) => ({ is_active: false, ...(deleted_at === null && { deleted_at: sql`now()` as never }) }),
     version,
   )
 

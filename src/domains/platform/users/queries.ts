@@ -151,13 +151,18 @@ export async function suspendUser(scope: TenantScope, id: string) {
 
 export const restoreUser = (scope: TenantScope, id: string) => change(scope, id, 'restored', { is_active: true })
 
-/** @throws Problem `invalid_state` for a suspended account */
+/**
+ * @throws Problem `invalid_state` for a suspended account, and for one whose address was never verified: it may be
+ * anybody's
+ */
 export const grantSuperuser = (scope: TenantScope, id: string) =>
   scope.db.transaction(async (db) => {
     const inside = { ...scope, db }
     await lockSuperusers(inside)
-    const { is_active } = await lockRow(db, users, id)
+    const { is_active, email_verified_at } = await lockRow(db, users, id)
     if (!is_active) throw new Problem('invalid_state', 'This account is suspended; restore it first.')
+    if (email_verified_at === null)
+      throw new Problem('invalid_state', 'Nobody has verified the address of this account; its holder has to, first.')
     return change(inside, id, 'superuser_granted', { is_superuser: true })
   })
 

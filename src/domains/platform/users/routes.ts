@@ -35,6 +35,8 @@ import {
 
 const tags = ['platform']
 const config = { permission: platformPermission }
+/** For what lets somebody in for good, and what cannot be undone. */
+const proven = { ...config, stepUp: true } as const
 
 type Options = { builtInRoles: BuiltInRoles }
 
@@ -98,7 +100,7 @@ export const platformUsers: FastifyPluginAsyncTypebox<Options> = async (app, { b
   app.post(
     '/platform/users',
     {
-      config,
+      config: proven,
       schema: {
         operationId: 'createPlatformUser',
         summary: 'Create a user, in an organisation or in none',
@@ -117,7 +119,7 @@ export const platformUsers: FastifyPluginAsyncTypebox<Options> = async (app, { b
   app.post(
     '/platform/users/bulk',
     {
-      config,
+      config: proven,
       schema: {
         operationId: 'bulkUpdatePlatformUsers',
         summary: 'Suspend, restore or delete many users',
@@ -171,7 +173,7 @@ export const platformUsers: FastifyPluginAsyncTypebox<Options> = async (app, { b
   app.delete(
     '/platform/users/:id',
     {
-      config,
+      config: proven,
       schema: {
         operationId: 'deletePlatformUser',
         summary: 'Delete a user for good',
@@ -192,7 +194,7 @@ export const platformUsers: FastifyPluginAsyncTypebox<Options> = async (app, { b
     app.post(
       `/platform/users/:id/${path}`,
       {
-        config: 'stepUp' in action ? { ...config, stepUp: true } : config,
+        config: 'stepUp' in action ? proven : config,
         schema: {
           operationId: action.operationId,
           summary: action.summary,

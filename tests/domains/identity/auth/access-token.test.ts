@@ -15,7 +15,7 @@ const test = base.extend<{ forge: Forge; status: (token: string) => Promise<[num
     const [header, claims] = owner.token!.split('.').slice(0, 2).map(decode)
     await use((changes) => {
       const signed = `${encode({ ...header, ...changes.header })}.${encode({ ...claims, ...changes.claims })}`
-      const secret = changes.secret ?? api.config.auth.jwtSecret
+      const secret = changes.secret ?? api.config.auth.jwtSecrets[0]
       return `${signed}.${createHmac(changes.hash ?? 'sha256', secret)
         .update(signed)
         .digest('base64url')}`
@@ -119,7 +119,7 @@ describe('an access token', () => {
 base(
   'a token of the secret before the last rotation is accepted, one of the secret before that is not',
   async ({ api, owner }) => {
-    const { jwtSecret } = api.config.auth
+    const [jwtSecret] = api.config.auth.jwtSecrets
     const next = 'the next secret, long enough for anybody'
     const rotated = await startApi({ JWT_SECRET: next, JWT_SECRET_PREVIOUS: jwtSecret }, api)
     expect((await new Client(rotated.app, owner.token!).get('/auth/me')).status).toBe(200)

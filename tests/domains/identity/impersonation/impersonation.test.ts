@@ -63,6 +63,9 @@ describe('who acts as a user', () => {
       ['POST', `/platform/users/${owner.id}/impersonate`],
     ] as const)
       expect([path, (await acting.send(method, path)).body.code]).toEqual([path, 'forbidden'])
+    for (const path of ['/auth/me', `/users/${owner.id}`])
+      expect([path, (await acting.patch(path, { full_name: 'Other' })).body.code]).toEqual([path, 'forbidden'])
+    expect((await acting.get(`/users/${owner.id}`)).status).toBe(200)
     expect((await acting.get('/auth/me')).body.permissions).not.toContain('api_keys:manage')
   })
 
@@ -132,9 +135,15 @@ describe('nobody acts', () => {
     expect(await act(root, owner.id, { organization_id: other.orgId })).toEqual([404, 'not_found'])
   })
 
-  test('with more than the user had, when the user becomes a superuser meanwhile', async ({ actAs, owner, root }) => {
+  test('with more than the user had, when the user becomes a superuser meanwhile', async ({
+    actAs,
+    owner,
+    root,
+    sql,
+  }) => {
     const acting = await actAs(owner)
-    await root.post(`/platform/users/${owner.id}/grant-superuser`)
+    await sql`update users set email_verified_at = now() where id = ${owner.id}`
+    expect((await root.post(`/platform/users/${owner.id}/grant-superuser`)).status).toBe(200)
     expect((await acting.get('/platform/users')).status).toBe(403)
   })
 })

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect } from 'vitest'
+import { mintToken } from '../../../../src/db/mail-tokens.ts'
+import { platformOrgId } from '../../../../src/db/tables/audit.ts'
 import { Client, password } from '../../../helpers/api.ts'
 import { eventsOf, test } from '../../../helpers/sql.ts'
 
@@ -46,6 +48,27 @@ describe('signing in', () => {
     expect(refused).toMatchObject({ action: 'session.refused', ip: '127.0.0.1', before: null, after: null })
     const [created] = await sql`select * from audit_events where action = 'session.created' and actor_id = ${owner.id}`
     expect(created).toMatchObject({ subject_type: 'session', org_id: owner.orgId })
+  })
+
+  test('is no business of whoever else is signed in there, refused or not, nor are links', async ({
+    api,
+    owner,
+    sql,
+  }) => {
+    const other = await api.newOwner()
+    const token = await mintToken(api.app.pools.requests.db, {
+      ...{ purpose: 'verify_email', email: other.email, user_id: other.id, ttl_s: 60 },
+    })
+    await owner.post('/auth/login', { username: other.email, password: 'Wrong-Horse-7' })
+    await owner.post('/auth/login', { username: other.email, password })
+    expect((await owner.post('/auth/verify-email', { token })).status).toBe(204)
+    const told = await sql`
+      select action, org_id, actor_id from audit_events
+      where subject_id = ${other.id} and action in ('session.refused', 'user.verified') order by created_at`
+    expect(told).toEqual([
+      { action: 'session.refused', org_id: platformOrgId, actor_id: null },
+      { action: 'user.verified', org_id: platformOrgId, actor_id: other.id },
+    ])
   })
 
   test('a session lives seven days, or thirty where it shall be remembered', async ({ api, owner, sql }) => {

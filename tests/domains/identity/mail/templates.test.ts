@@ -19,6 +19,7 @@ const notices = [
   'new_device',
   'token_theft',
   'factor_changed',
+  'factor_locked',
   'organization_deleted',
   'ownership_transferred',
 ] as const

@@ -122,6 +122,8 @@ describe('who registered an address before its owner did', () => {
     expect(await login(api, email, attackers)).toBe(401)
     const [left] = await sql`select totp_secret, email_verified_at from users where id = ${user?.id}`
     expect(left).toMatchObject({ totp_secret: null, email_verified_at: expect.anything() })
+    const actions = (await eventsOf(sql, user?.id)).map(({ action }) => action)
+    expect(actions).toEqual(expect.arrayContaining(['factor.removed', 'password.reset']))
   })
 
   test('cannot bring a password to an account that an organisation made', async ({ api }) => {

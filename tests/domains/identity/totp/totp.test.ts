@@ -1,5 +1,7 @@
 import type postgres from 'postgres'
 import { describe, expect } from 'vitest'
+import { clearThrottle, countWrongCode, wrongCodesMax } from '../../../../src/db/login-throttle.ts'
+import { mintToken } from '../../../../src/db/mail-tokens.ts'
 import { type Api, Client, type Person, password } from '../../../helpers/api.ts'
 import { addFactor, codeAt, stepUp, wrongCode } from '../../../helpers/factor.ts'
 import { eventsOf, test } from '../../../helpers/sql.ts'
@@ -215,6 +217,41 @@ describe('a code', () => {
     expect(answered(locked)).toEqual([429, 'account_locked'])
     const refused = (await eventsOf(sql, owner.id)).filter(({ action }) => action === 'factor.refused')
     expect(refused).toHaveLength(5)
+  })
+})
+
+describe('wrong codes in a row', () => {
+  test('lock the factor whatever time is between them, until a recovery code or a new password', async ({
+    api,
+    owner,
+    sql,
+  }) => {
+    const { code, recoveryCodes, secret } = await addFactor(owner, sql)
+    const { db } = api.app.pools.requests
+    const tries = async (totp_code: string) => {
+      await clearThrottle(db, owner.email, null)
+      return answered(await login(api, owner, { totp_code }))
+    }
+    for (let n = 2; n < wrongCodesMax; n++) await countWrongCode(db, owner.id)
+    expect(await tries(wrongCode(secret))).toEqual([422, 'invalid_code'])
+    expect((await tries(await code()))[0]).toBe(200)
+    for (let n = 1; n < wrongCodesMax; n++) await countWrongCode(db, owner.id)
+    expect(await tries(wrongCode(secret))).toEqual([422, 'invalid_code'])
+    await api.app.runTask('purge login throttles')
+    expect(await tries(await code())).toEqual([429, 'account_locked'])
+    expect(answered(await owner.post('/auth/step-up', { totp_code: await code() }))).toEqual([429, 'account_locked'])
+    expect((await eventsOf(sql, owner.id)).map(({ action }) => action)).toContain('factor.locked')
+    expect(await sql`select 1 from mail_outbox where template = 'factor_locked'`).toHaveLength(1)
+    expect((await tries(recoveryCodes[0] as string))[0]).toBe(200)
+    expect((await tries(await code()))[0]).toBe(200)
+
+    await sql`update users set email_verified_at = now() where id = ${owner.id}`
+    for (let n = 0; n < wrongCodesMax; n++) await countWrongCode(db, owner.id)
+    expect(await tries(await code())).toEqual([429, 'account_locked'])
+    const link = { purpose: 'reset_password', email: owner.email, user_id: owner.id, ttl_s: 60 } as const
+    const token = await mintToken(db, link)
+    expect((await api.anonymous.post('/auth/reset-password', { token, password })).status).toBe(204)
+    expect((await tries(await code()))[0]).toBe(200)
   })
 })
 

@@ -46,6 +46,12 @@ describe('a key', () => {
       expect([path, (await key.send(method, path)).body]).toMatchObject([path, { status: 403, code: 'forbidden' }])
   })
 
+  test('that manages members changes nothing of its maker', async ({ owner, makeKey }) => {
+    const key = await makeKey(owner, { permissions: ['members:read', 'members:manage'] })
+    expect((await key.get(`/users/${owner.id}`)).status).toBe(200)
+    expect((await key.patch(`/users/${owner.id}`, { username: 'taken-over' })).body.code).toBe('forbidden')
+  })
+
   test('that is wrong in any way is refused alike', async ({ api, owner, makeKey }) => {
     const { key } = await makeKey(owner)
     const flipped = [...key].map((c) => (c === c.toUpperCase() ? c.toLowerCase() : c.toUpperCase())).join('')

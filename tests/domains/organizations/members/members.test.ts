@@ -3,7 +3,8 @@ import { describe, expect } from 'vitest'
 import type { Api, Person } from '../../../helpers/api.ts'
 import { newEmail } from '../../../helpers/api.ts'
 import { invitationTo, join, mintInvitation, sisterUser } from '../../../helpers/members.ts'
-import { eventsOf, test } from '../../../helpers/sql.ts'
+import { test } from '../../../helpers/organizations.ts'
+import { eventsOf } from '../../../helpers/sql.ts'
 
 /** The membership of a user. */
 const memberOf = async (owner: Person, { id }: { id: string }) =>
@@ -78,8 +79,14 @@ describe('members', () => {
     expect(outcome(foreign)).toEqual([400, 'validation_failed'])
   })
 
-  test('are removed: their sessions end at once, their accounts stay', async ({ api, owner, sql }) => {
+  test('are removed: their sessions and keys end at once and on record, their accounts stay', async ({
+    api,
+    owner,
+    newKey,
+    sql,
+  }) => {
     const person = await api.newUser(owner, 'member')
+    await newKey(person)
     const path = await pathOf(owner, person)
     expect((await person.get('/auth/me')).status).toBe(200)
     expect((await owner.delete(path)).status).toBe(204)
@@ -87,6 +94,8 @@ describe('members', () => {
     expect((await owner.get(path)).status).toBe(404)
     expect((await owner.delete(path)).status).toBe(404)
     expect(await sql`select 1 from users where id = ${person.id}`).toHaveLength(1)
+    const [key] = await sql`select id from api_keys where created_by = ${person.id}`
+    expect((await eventsOf(sql, key?.id)).at(-1)).toMatchObject({ action: 'api_key.revoked', actor_id: owner.id })
   })
 
   test('are deactivated and reactivated', async ({ api, owner }) => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect } from 'vitest'
 import { permissionsOfRoles } from '../../../../src/db/roles.ts'
 import { builtInRoles, granted, permissions } from '../../../../src/domains/organizations/roles/rules.ts'
+import { newEmail } from '../../../helpers/api.ts'
 import { test } from '../../../helpers/organizations.ts'
 import { eventsOf } from '../../../helpers/sql.ts'
 
@@ -112,6 +113,24 @@ describe('a role of one’s own', () => {
       { action: 'role.created', after: { name: 'auditor' } },
       { action: 'role.updated', before: { permissions: auditor.permissions }, after: { permissions: ['audit:read'] } },
     ])
+  })
+
+  test('takes with what it gives no more the invitations its holders made, and with less changes none', async ({
+    api,
+    owner,
+    sql,
+  }) => {
+    const { body: role } = await owner.post('/roles', { name: 'hr', permissions: ['members:manage', 'members:read'] })
+    const holder = await api.newUser(owner, 'hr')
+    const invite = async (person: typeof owner) =>
+      (await person.post('/invitations', { email: newEmail(), roles: ['hr'] })).body.id as string
+    const [theirs, ours] = [await invite(holder), await invite(owner)]
+    const status = async (id: string) => (await owner.get(`/invitations/${id}`)).body.status
+    await owner.patch(`/roles/${role.id}`, { permissions: ['members:manage', 'members:read', 'audit:read'] })
+    expect(await status(theirs)).toBe('pending')
+    await owner.patch(`/roles/${role.id}`, { permissions: ['members:read'] })
+    expect([await status(theirs), await status(ours)]).toEqual(['cancelled', 'pending'])
+    expect((await eventsOf(sql, theirs)).at(-1)).toMatchObject({ action: 'invitation.cancelled', actor_id: owner.id })
   })
 
   test('stays while a member or an open invitation has it', async ({ api, owner, sql }) => {

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect } from 'vitest'
 import { platformOrgId } from '../../../../src/db/tables/audit.ts'
 import { Client, type Person } from '../../../helpers/api.ts'
-import { newSuperuser } from '../../../helpers/sessions.ts'
+import { newSuperuser, stepUp } from '../../../helpers/sessions.ts'
 import { test as base, eventsOf } from '../../../helpers/sql.ts'
 
 const test = base.extend<{ root: Person }>({
@@ -103,6 +103,22 @@ describe('an organisation, to a superuser,', () => {
     expect(code(await root.post(`${path}/suspend`))).toEqual([409, 'invalid_state'])
     expect((await root.post(`${path}/restore`)).body).toMatchObject({ status: 'active', deleted_at: null })
     expect((await owner.get('/portfolios')).status).toBe(200)
+  })
+
+  test('is brought back by the platform alone, also where its owner had deleted it himself', async ({
+    api,
+    owner,
+    root,
+  }) => {
+    const path = `/organizations/${owner.orgId}`
+    await stepUp(api, owner)
+    expect((await owner.delete(path)).status).toBe(204)
+    expect((await root.delete(`/platform${path}`)).status).toBe(204)
+    const signedIn = await api.signIn(owner.email)
+    expect(code(await signedIn.post(`${path}/restore`))).toEqual([409, 'invalid_state'])
+    expect((await root.post(`/platform${path}/restore`)).body.status).toBe('active')
+    expect((await owner.get(path)).status).toBe(401)
+    expect((await signedIn.get(path)).body.status).toBe('active')
   })
 
   test('is one of many that are changed together', async ({ api, owner, root }) => {

@@ -162,6 +162,8 @@ describe('the rights of a superuser', () => {
     for (const action of ['grant-superuser', 'revoke-superuser'])
       expect(code(await stale.post(`/platform/users/${person.id}/${action}`))).toEqual([403, 'step_up_required'])
     expect((await person.get('/platform/users')).status).toBe(403)
+    expect(code(await root.post(`/platform/users/${person.id}/grant-superuser`))).toEqual([409, 'invalid_state'])
+    await sql`update users set email_verified_at = now() where id = ${person.id}`
     expect((await root.post(`/platform/users/${person.id}/grant-superuser`)).body.is_superuser).toBe(true)
     expect((await person.get('/platform/users')).status).toBe(200)
     expect((await root.post(`/platform/users/${person.id}/revoke-superuser`)).body.is_superuser).toBe(false)
@@ -170,6 +172,17 @@ describe('the rights of a superuser', () => {
       'user.superuser_granted',
       'user.superuser_revoked',
     ])
+  })
+
+  test('let nobody in for good, and delete nobody, without a proof', async ({ api, owner, root }) => {
+    const stale = await api.signIn(root.email)
+    const intruder = { email: newEmail(), password, organization_id: owner.orgId, roles: ['owner'] }
+    for (const [method, path, body] of [
+      ['POST', '/platform/users', intruder],
+      ['POST', '/platform/users/bulk', { action: 'delete', ids: [owner.id] }],
+      ['DELETE', `/platform/users/${owner.id}`, undefined],
+    ] as const)
+      expect(code(await stale.send(method, path, body))).toEqual([403, 'step_up_required'])
   })
 
   test('are nobody’s to take from himself, nor is his account', async ({ root }) => {
