@@ -5,6 +5,7 @@ import { deriveKey, hmac } from '../../../lib/crypto.ts'
 import { requiredEmail } from '../../../lib/email.ts'
 import { invalidField, Problem } from '../../../lib/errors.ts'
 import { assertPassword, hashPassword } from '../../../lib/password.ts'
+import { created } from '../../../lib/reply.ts'
 import { ref } from '../../../lib/schema.ts'
 import { authLimit } from '../../../plugins/rate-limit.ts'
 import { recordBadToken } from '../account/queries.ts'
@@ -46,14 +47,14 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
       const made = await (invitation_token === undefined
         ? request.once((scope) => register(scope, user, organization))
         : joined(request, user, invitation_token))
-      return reply.code(201).header('location', '/api/v1/auth/me').send(made)
+      return created(reply, '/api/v1/auth/me', made)
     },
   )
 
   app.post(
     '/auth/refresh',
     {
-      config: { public: true, rateLimit, problems: [401] },
+      config: { public: true, rateLimit, problems: [401], unkeyed: true },
       schema: {
         operationId: 'refresh',
         summary: 'Exchange a refresh token for new tokens',
