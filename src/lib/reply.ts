@@ -35,6 +35,6 @@ export function ifMatch({ headers }: FastifyRequest): number | undefined {
   if (tag === undefined || tag === '*') return undefined
   const version = /^"([0-9]{1,9})"$/.exec(tag)?.[1]
   if (version === undefined)
-    throw new Problem('version_mismatch', 'If-Match must be the ETag of a version of this resource.')
+    throw new Problem('version_mismatch', 'If-Match must be an ETag of this resource with its quotes, such as "3".')
   return Number(version)
 }

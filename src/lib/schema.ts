@@ -24,9 +24,22 @@ export const StringEnum = <const T extends readonly string[]>(values: T, options
 export const Strict: typeof Type.Object = (properties, options) =>
   Type.Object(properties, { additionalProperties: false, ...options })
 
+const meanings = new Map<string, string>()
+
+/** Text of a pattern. @param meaning what a refusal says instead of the pattern: `a UUID` becomes `must be a UUID` */
+export function Pattern(pattern: string, meaning: string, options: SchemaOptions = {}) {
+  meanings.set(pattern, meaning)
+  return Type.String({ pattern, ...options })
+}
+
+/** What `Pattern` was told that this pattern means. */
+export const meaningOf = (pattern: string): string | undefined => meanings.get(pattern)
+
+export const uuidPattern = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
+
 export const Uuid = (options: SchemaOptions = {}) =>
-  Type.String({
-    pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
+  Pattern(`^${uuidPattern}$`, 'a UUID in lower case', {
+    format: 'uuid',
     maxLength: 36,
     description: 'UUID',
     ...options,
@@ -34,21 +47,36 @@ export const Uuid = (options: SchemaOptions = {}) =>
 
 /** Text of at least one visible character; NUL is refused because Postgres cannot store it. */
 export const Text = (maxLength: number, options: SchemaOptions = {}) =>
-  Type.String({ minLength: 1, maxLength, pattern: '^\\s*[^\\s\\u0000][^\\u0000]*$', ...options })
+  Pattern('^\\s*[^\\s\\u0000][^\\u0000]*$', 'text with a visible character and without NUL', {
+    minLength: 1,
+    maxLength,
+    ...options,
+  })
 
 /** Any text of the length of an address; `requiredEmail` judges it. */
-export const Email = (options: SchemaOptions = {}) => Type.String({ minLength: 3, maxLength: 254, ...options })
+export const Email = (options: SchemaOptions = {}) =>
+  Type.String({ format: 'email', minLength: 3, maxLength: 254, ...options })
+
+/** Any text that a password may be; `assertPassword` judges it where one is set. */
+export const Password = (options: SchemaOptions = {}) =>
+  Type.String({ format: 'password', minLength: 1, maxLength: 128, examples: ['Correct-Horse-7'], ...options })
 
 export const Username = () =>
-  Type.String({
-    pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{2,49}$',
-    maxLength: 50,
-    description: '3 to 50 letters, digits, _ . -',
-  })
+  Pattern(
+    '^[A-Za-z0-9][A-Za-z0-9_.-]{2,49}$',
+    '3 to 50 letters, digits, _ . -, of which the first is one of the former',
+    {
+      maxLength: 50,
+      description: '3 to 50 letters, digits, _ . -',
+    },
+  )
 
 /** A language tag (BCP 47). */
 export const Locale = (options: SchemaOptions = {}) =>
-  Type.String({ pattern: '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$', maxLength: 35, ...options })
+  Pattern('^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$', 'a language tag, such as en or pt-BR', {
+    maxLength: 35,
+    ...options,
+  })
 
 export const Timestamp = (options: SchemaOptions = {}) =>
   Type.String({ format: 'date-time', maxLength: 32, description: 'ISO 8601, UTC', ...options })
@@ -62,8 +90,8 @@ export const CalendarDate = (options: SchemaOptions = {}) => Type.String({ forma
  */
 export const Decimal = (integerDigits: number, scale: number, options: SchemaOptions & { signed?: boolean } = {}) => {
   const { signed = false, ...rest } = options
-  return Type.String({
-    pattern: `^${signed ? '-?' : ''}[0-9]{1,${integerDigits}}(\\.[0-9]{1,${scale}})?$`,
+  const meaning = `a decimal with at most ${integerDigits} digits and ${scale} places${signed ? '' : ', not negative'}, such as 12.5`
+  return Pattern(`^${signed ? '-?' : ''}[0-9]{1,${integerDigits}}(\\.[0-9]{1,${scale}})?$`, meaning, {
     maxLength: integerDigits + scale + 2,
     description: `decimal with at most ${scale} places`,
     ...rest,
@@ -78,6 +106,6 @@ export const Rate = (options: SchemaOptions & { signed?: boolean } = {}) => Deci
 
 /** ISO 4217 code. */
 export const Currency = (options: SchemaOptions = {}) =>
-  Type.String({ pattern: '^[A-Z]{3}$', maxLength: 3, ...options })
+  Pattern('^[A-Z]{3}$', 'a currency code of ISO 4217, such as USD', { maxLength: 3, ...options })
 
 export const IdParams = Strict({ id: Uuid() })

@@ -11,21 +11,22 @@ const shared: Options = {
   allowUnionTypes: true,
   // Schemas are TypeBox's: judging each against the meta-schema first costs more than compiling them.
   validateSchema: false,
+  // Errors bring the schema that was not met, of which `faultMessage` tells.
+  verbose: true,
+}
+
+/** These formats are for readers of the document; patterns, `requiredEmail` and `assertPassword` judge. */
+function ajvWith(options: Options) {
+  const ajv = new Ajv({ ...shared, formats: { uuid: true, email: true, password: true }, ...options })
+  addFormats.default(ajv, ['date', 'date-time'])
+  return ajv
 }
 
 /** A JSON Schema validator as strict as bodies are validated: nothing is coerced, nothing removed. */
-export const strictAjv = () => {
-  const ajv = new Ajv(shared)
-  addFormats.default(ajv, ['date', 'date-time'])
-  return ajv
-}
+export const strictAjv = () => ajvWith({})
 
 /** Ajv coerces "1e999" to Infinity, and with strictNumbers it then skips the bounds. */
-function coercingAjv() {
-  const ajv = new Ajv({ ...shared, coerceTypes: true, strictNumbers: false })
-  addFormats.default(ajv, ['date', 'date-time'])
-  return ajv
-}
+const coercingAjv = () => ajvWith({ coerceTypes: true, strictNumbers: false })
 
 /** Compiled at its first use: the start of the service would otherwise wait for every schema of every route. */
 function lazily(ajv: () => Ajv, schema: AnySchema) {

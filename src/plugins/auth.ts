@@ -147,7 +147,7 @@ export default fp(
 
 function bearer(authorization: string): string {
   if (/^bearer /i.test(authorization)) return authorization.slice(7)
-  throw invalidToken()
+  throw new Problem('invalid_token', 'Authorization must be the word Bearer, a space, and an access token or API key.')
 }
 
 /** A header with anything but what we write ourselves (jku, jwk, crit, another algorithm) is refused unread. */

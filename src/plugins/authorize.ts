@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../lib/errors.ts'
 import type { Auth } from './access-cache.ts'
@@ -152,22 +152,20 @@ function document(route: RouteOptions) {
   const schema = route.schema as (Record<string, unknown> & { response?: Record<string, unknown> }) | undefined
   if (!schema || schema.hide) return
   const { config = {} } = route
-  const codes = new Set([429, 500, 503, ...(config.problems ?? [])])
-  if (schema.body || schema.querystring || schema.params || route.method === 'POST') codes.add(400)
+  const codes = new Set([400, 500, 503, ...(config.problems ?? [])])
+  if (!config.unlimited) codes.add(429)
   if (schema.params || (schema.body && !config.public)) codes.add(404)
   if (!config.public) codes.add(401).add(403)
   if (!config.public && config.permission !== 'signed_in') codes.add(409)
   if (schema.body) codes.add(413).add(415)
   if (route.method === 'POST') codes.add(409).add(422)
-  if (route.method === 'PATCH' || route.method === 'DELETE') codes.add(409).add(412)
-  const response: Record<string, unknown> = Object.fromEntries(
-    Object.entries(schema.response ?? {}).map(([code, answer]) => [
-      code,
-      { 'x-response-description': STATUS_CODES[code], ...(answer as object) },
-    ]),
-  )
+  if (route.method === 'PATCH' || route.method === 'DELETE') codes.add(409)
+  const response = { ...schema.response }
   for (const code of codes) response[code] ??= problemResponse(code)
   schema.response = response
+  // A GET shares its schema with the HEAD that goes with it.
+  if (schema.security === undefined)
+    schema.description = [schema.description, whoMay(config)].filter(Boolean).join('\n\n')
   schema.security = config.public ? [] : [{ bearer: [] }, { oauth2: [] }]
   if (config.public) return
   schema['x-permission'] = config.permission
@@ -175,6 +173,15 @@ function document(route: RouteOptions) {
   if (config.self) schema['x-self'] = config.self
   if (config.stepUp) schema['x-step-up'] = true
   if (config.impersonated) schema['x-impersonated'] = true
+}
+
+/** What the guard asks, in words. */
+function whoMay({ permission, public: open, self, stepUp, apiKeys }: FastifyContextConfig): string {
+  if (open) return 'Open to everybody.'
+  const proof = stepUp ? ' It takes a step-up (`POST /api/v1/auth/step-up`).' : ''
+  if (permission === platformPermission) return `For superusers.${proof}`
+  if (permission === 'signed_in') return `For whoever is signed in${apiKeys ? ', and for API keys' : ''}.${proof}`
+  return `Needs the permission \`${permission}\`${self ? ', except for oneself' : ''}.${proof}`
 }
 
 /** The documented answer of one error status. */

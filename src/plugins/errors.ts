@@ -1,14 +1,33 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { Type } from '@sinclair/typebox'
+import type { ErrorObject } from 'ajv'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isUnavailable } from '../db/client.ts'
 import { databaseError } from '../db/errors.ts'
 import { type FieldError, Problem, type ProblemCode, problems } from '../lib/errors.ts'
-import { named } from '../lib/schema.ts'
+import { faultMessage } from '../lib/faults.ts'
+import { named, ref, StringEnum, Uuid } from '../lib/schema.ts'
 
 export const problemType = 'application/problem+json'
+
+const ProblemCodeModel = named(
+  'ProblemCode',
+  StringEnum(Object.keys(problems), { description: 'what is wrong, for programs; further codes may come' }),
+)
+
+const FieldErrorModel = named(
+  'FieldError',
+  Type.Object({
+    pointer: Type.String({ description: 'JSON pointer into the request: /body/…, /querystring/…' }),
+    code: Type.String({ description: 'for programs', examples: ['required'] }),
+    message: Type.String({
+      description: 'for people; the name of the field stands before it',
+      examples: ['is required'],
+    }),
+  }),
+)
 
 /** RFC 9457. */
 const ProblemModel = named(
@@ -18,19 +37,12 @@ const ProblemModel = named(
       type: Type.String({ description: 'URI reference of the kind of problem', examples: ['/problems/not_found'] }),
       title: Type.String(),
       status: Type.Integer(),
-      code: Type.String({ description: 'stable, for programs' }),
+      code: ref(ProblemCodeModel),
       detail: Type.String({ description: 'for people: what is wrong, and what to do' }),
       instance: Type.String({ description: 'the path that was asked for' }),
       request_id: Type.String(),
-      errors: Type.Optional(
-        Type.Array(
-          Type.Object({
-            pointer: Type.String({ description: 'JSON pointer into the request: /body/…, /querystring/…' }),
-            code: Type.String(),
-            message: Type.String(),
-          }),
-        ),
-      ),
+      errors: Type.Optional(Type.Array(ref(FieldErrorModel), { description: 'the first 100' })),
+      import_id: Type.Optional(Uuid({ description: 'the import that failed' })),
     },
     { additionalProperties: true },
   ),
@@ -39,14 +51,18 @@ const ProblemModel = named(
 /** Every error, from the router's to the database's, answers as a problem document and tells nothing of its inside. */
 export default fp(
   async (app: FastifyInstance) => {
-    app.addSchema(ProblemModel)
+    for (const model of [ProblemCodeModel, FieldErrorModel, ProblemModel]) app.addSchema(model)
     app.setErrorHandler((error: Error, request, reply) => sendProblem(toProblem(error, request), request, reply))
     app.setNotFoundHandler((request, reply) =>
-      sendProblem(new Problem('not_found', 'No such path; the paths are listed at /docs.'), request, reply),
+      sendProblem(new Problem('not_found', noSuchPath(request)), request, reply),
     )
   },
   { name: 'errors' },
 )
+
+/** The path may be there for another method, or without the slash at its end. */
+const noSuchPath = ({ method }: FastifyRequest) =>
+  `Nothing answers ${method} at this path; /docs lists every path with its methods, and none ends in a slash.`
 
 /** Answers for requests the router itself cannot read, such as a broken percent-encoding; no hook runs for them. */
 export const frameworkErrors = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
@@ -105,11 +121,17 @@ const challenge = (code: ProblemCode) =>
     ? 'Bearer realm="tenon"'
     : 'Bearer realm="tenon", error="invalid_token"'
 
+function wrongType({ headers, routeOptions }: FastifyRequest): string {
+  const { consumes = ['application/json'] } = (routeOptions.schema ?? {}) as { consumes?: string[] }
+  const sent = headers['content-type']?.split(';')[0]?.slice(0, 100)
+  return `Send the body with Content-Type: ${consumes.join(' or ')}, not ${sent ? `as ${sent}` : 'without one'}.`
+}
+
 type AnyError = Error & Partial<FastifyError>
 
 function toProblem(error: AnyError, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error
-  if (error.validation) return validationProblem(error)
+  if (error.validation) return lacksId(error) ? new Problem('not_found', noSuchPath(request)) : validationProblem(error)
   const mapped = error.code === undefined ? undefined : frameworkProblem(error.code, request)
   if (mapped) return mapped
   if (error instanceof SyntaxError && error.statusCode === 400)
@@ -120,7 +142,7 @@ function toProblem(error: AnyError, request: FastifyRequest): Problem {
 function frameworkProblem(code: string, request: FastifyRequest): Problem | undefined {
   switch (code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new Problem('unsupported_media_type', 'Send the body as the content type this operation documents.')
+      return new Problem('unsupported_media_type', wrongType(request))
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new Problem('payload_too_large', 'The body is larger than this operation accepts.')
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
@@ -150,18 +172,24 @@ export const tookTooLong = ({ raw }: FastifyRequest): Problem =>
     ? new Problem('unavailable', 'The request took too long; try again later.', { retryAfterS: 5 })
     : new Problem('request_timeout', 'The body did not arrive in time.')
 
+/** To the router, `/loans/` is a loan whose id is empty. */
+const lacksId = ({ validation, validationContext }: AnyError) =>
+  validationContext === 'params' && validation?.some((fault) => (fault as ErrorObject).data === '')
+
 function validationProblem(error: AnyError): Problem {
   const context = error.validationContext ?? 'body'
-  const errors = (error.validation ?? []).slice(0, 100).map((fault): FieldError => {
-    const params = fault.params as Record<string, unknown>
+  const byPointer = new Map<string, FieldError>()
+  for (const fault of (error.validation ?? []).slice(0, 100)) {
+    const { instancePath, keyword, params, data } = fault as ErrorObject
     const named = params.missingProperty ?? params.additionalProperty ?? params.propertyName
-    const pointer = `/${context}${fault.instancePath}${named === undefined ? '' : `/${escapePointer(String(named))}`}`
-    if (fault.keyword === 'additionalProperties')
-      return { pointer, code: 'unknown_field', message: 'is not a known field' }
-    if (fault.keyword === 'required') return { pointer, code: 'required', message: 'is required' }
-    const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : ''
-    return { pointer, code: fault.keyword, message: `${fault.message}${allowed}` }
-  })
+    const pointer = `/${context}${instancePath}${named === undefined ? '' : `/${escapePointer(String(named))}`}`
+    const code = keyword === 'additionalProperties' ? 'unknown_field' : keyword
+    const repeated = keyword === 'type' && context !== 'body' && Array.isArray(data)
+    const message = repeated ? 'is there more than once' : faultMessage(fault as ErrorObject)
+    // One error a field: what is empty need not be told its form as well.
+    if (!byPointer.has(pointer)) byPointer.set(pointer, { pointer, code, message })
+  }
+  const errors = [...byPointer.values()]
   const detail =
     errors.length === 1 ? `${errors[0]?.pointer} ${errors[0]?.message}` : `${errors.length} fields are invalid`
   return new Problem('validation_failed', detail, { errors })

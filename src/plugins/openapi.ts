@@ -4,6 +4,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { completeHeaders, type Document } from './openapi-headers.ts'
 
 const title = 'Tenon API'
 const documentPath = '/api/v1/openapi.json'
@@ -30,26 +31,6 @@ const tags = {
   audit: 'Who did what and when, in a chain of hashes that shows tampering',
   credit: 'Portfolios, loans and their metrics',
   imports: 'CSV files streamed in',
-}
-
-/** The request headers that changes understand; the code that reads them judges them. */
-const requestHeaders: Record<string, object> = {
-  POST: {
-    type: 'object',
-    properties: {
-      'idempotency-key': {
-        type: 'string',
-        maxLength: 255,
-        description: 'a repeat within 24 hours gets the first answer',
-      },
-    },
-  },
-  PATCH: {
-    type: 'object',
-    properties: {
-      'if-match': { type: 'string', maxLength: 50, description: 'ETag of the version to change; another one is 412' },
-    },
-  },
 }
 
 /** The OpenAPI 3.1 document at `/api/v1/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`. */
@@ -83,9 +64,10 @@ export default fp(
           },
         },
       },
-      transform: ({ schema, url, route }) => {
-        const headers = requestHeaders[route.method === 'DELETE' ? 'PATCH' : String(route.method)]
-        return { schema: { ...(headers && { headers }), ...schema }, url }
+      transformObject: (made) => {
+        const { openapiObject } = made as unknown as { openapiObject: Document }
+        completeHeaders(openapiObject, app.operations)
+        return openapiObject as never
       },
       refResolver: { buildLocalReference: (json) => String(json.$id) },
     })

@@ -2,6 +2,7 @@ import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import helmet, { type HelmetOptions } from 'helmet'
+import { answerHeaders } from '../lib/answer-headers.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -67,7 +68,7 @@ export default fp(
     await app.register(cors, {
       origin: (origin, decide) =>
         decide(null, origin !== undefined && (allowed.has(origin) || (development && localFrontEnd.test(origin)))),
-      methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       allowedHeaders: [
         'Authorization',
         'Content-Type',
@@ -78,17 +79,7 @@ export default fp(
         'X-Request-Id',
         'traceparent',
       ],
-      exposedHeaders: [
-        'ETag',
-        'Link',
-        'Location',
-        'Retry-After',
-        'X-Impersonated-By',
-        'X-Request-Id',
-        'X-RateLimit-Limit',
-        'X-RateLimit-Remaining',
-        'X-RateLimit-Reset',
-      ],
+      exposedHeaders: Object.keys(answerHeaders),
       credentials: true,
       strictPreflight: false,
       maxAge: 600,

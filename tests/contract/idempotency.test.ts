@@ -11,14 +11,21 @@ import { twinOf } from '../helpers/sessions.ts'
 const contract = await readContract()
 
 /**
- * Refresh has a replay of its own (the same token gives the same successor for a while); logout ends what could replay
- * it, and so does a switch: the token it was asked with is dead; a proof is never taken from an answer of before; the
- * first code of a second factor is tested beside it; a suggestion keeps nothing that a repeat could repeat.
+ * Refresh has a replay of its own (the same token gives the same successor for a while); a proof is never taken from an
+ * answer of before; a suggestion keeps nothing; what is cancelled or rolled back cannot be so again.
  */
-const unkeyed = ['refresh', 'switchOrganization', 'stepUp', 'confirmTotp', 'suggestImportMapping']
-const keyed = contract.operations.filter(
-  ({ method, body, operationId = '' }) => method === 'POST' && body !== undefined && !unkeyed.includes(operationId),
-)
+const unkeyed = ['cancelImport', 'refresh', 'rollbackImport', 'stepUp', 'suggestImportMapping']
+
+/** Logout and a switch end the token that would ask again; codes of a second factor are tested beside it. */
+const unrepeatable = ['switchOrganization', 'logout', 'logoutEverywhere', 'confirmTotp', 'replaceRecoveryCodes']
+const understands = (operation: Operation) => operation.parameters.some(({ name }) => name === 'idempotency-key')
+const keyed = contract.operations.filter((one) => understands(one) && !unrepeatable.includes(one.operationId ?? ''))
+
+test('every POST understands a key, except those that say so', () => {
+  const posts = contract.operations.filter(({ method }) => method === 'POST')
+  expect(contract.operations.filter(understands)).toEqual(posts.filter(understands))
+  expect(posts.flatMap((one) => (understands(one) ? [] : one.operationId)).sort()).toEqual(unkeyed)
+})
 
 /** An import lets no second one near its portfolio, nor many run at once, before it looks at the key. */
 const importWaits = ['import_in_progress', 'busy']
@@ -69,10 +76,14 @@ function different({ body }: Operation, first: Payload, second: Payload): Payloa
 }
 
 /** Whether the answer is one resource, by whose id two answers are told apart. */
-const answersWithId = (operation: Operation) =>
-  contract.resolve({ $ref: modelOf(operation) as string }).properties?.id !== undefined
+const answersWithId = (operation: Operation) => {
+  const $ref = modelOf(operation)
+  return $ref !== undefined && contract.resolve({ $ref }).properties?.id !== undefined
+}
 
-describe.each(keyed.map((operation) => [operation.title, operation] as const))('%s', (_title, operation) => {
+const titled = (operations: Operation[]) => operations.map((operation) => [operation.title, operation] as const)
+
+describe.each(titled(keyed))('%s', (_title, operation) => {
   test('runs once under an Idempotency-Key, and answers a repeat as it did first', async ({ api, by, sql }) => {
     const owner = await by(operation)
     const { send } = await prepare(operation, api, sql, owner, owner)
@@ -84,7 +95,10 @@ describe.each(keyed.map((operation) => [operation.title, operation] as const))('
     expect(told(second)).toEqual(told(first))
     expect(await stateOf(sql)).toEqual(before)
   })
+})
 
+// What takes no body has one meaning, so there is nothing that its key could be mixed up with.
+describe.each(titled(keyed.filter(({ body }) => body)))('%s', (_title, operation) => {
   test('refuses another body under the same key, and changes nothing', async ({ api, by, sql }) => {
     const owner = await by(operation)
     const { send, another } = await prepare(operation, api, sql, owner, owner)

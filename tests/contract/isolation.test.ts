@@ -137,6 +137,7 @@ test('every operation gives every caller what he may have, and nobody else anyth
     const action = method === 'POST' && (path.includes('{') || permission === 'signed_in')
     // An account is added by whom manages it elsewhere too, and a key is nobody elsewhere.
     if (caller.kind === 'key' && operation.operationId === 'addMember') return expect(answer.status).toBe(404)
+    expect(answer.headers['x-impersonated-by'] !== undefined).toBe(caller.kind === 'impersonation')
     expect(answer.status, answer.text).toBeOneOf(action ? [200, 201, 202, 204, 409, 422] : [200, 201, 202, 204])
     if (caller.foreign && !isPlatform(operation)) for (const id of homeIds()) expect(answer.text).not.toContain(id)
     return answer.status < 300

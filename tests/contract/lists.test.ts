@@ -26,11 +26,21 @@ describe.each(lists.map((operation) => [operation.title, operation] as const))('
     const table = await ruler.get(path, { accept: csv })
     expect([table.status, table.headers['content-type']]).toEqual([200, `${csv}; charset=utf-8`])
     expect(table.text.split('\r\n')[0]).toBe(columns.join(','))
+    expect(table.headers['content-disposition']).toMatch(/^attachment; filename="[a-z_]+\.csv"$/)
     // Reading a list as a file is itself an event, and a list may show that.
     const rows = whole.split('\n').filter((line) => line !== '')
     if (data.length < 200) expect(rows.length - data.length).toBeOneOf([0, 1])
     for (const row of rows) expect(columns).toEqual(expect.arrayContaining(Object.keys(JSON.parse(row))))
     expect((await ruler.get(path, { accept: 'image/png' })).status).toBe(406)
+
+    const first = await ruler.get(`${path}?limit=1`)
+    const more = first.body.next_cursor && `cursor=${first.body.next_cursor}`
+    const link = more ? expect.stringMatching(/^<\/api\/v1\/[^>]+>; rel="next"$/) : undefined
+    expect([first.headers.link, first.headers['content-disposition']]).toEqual([link, undefined])
+    expect(first.headers.link ?? '').toContain(more ?? '')
+    expect(Object.keys(operation.responses[200]?.headers ?? {})).toEqual(
+      expect.arrayContaining(['Link', 'Content-Disposition']),
+    )
   })
 })
 

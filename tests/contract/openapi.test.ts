@@ -66,9 +66,9 @@ describe('the models', () => {
   test('are all used, and every reference leads to one', () => {
     const references = [...objectsIn(contract.document)].map(({ $ref }) => $ref).filter((ref) => ref !== undefined)
     for (const ref of references) expect(contract.resolve({ $ref: ref }), ref).toBeDefined()
-    expect(
-      Object.keys(components.schemas).filter((name) => !references.some((ref) => ref.endsWith(`/${name}`))),
-    ).toEqual([])
+    for (const [kind, named] of Object.entries(components))
+      if (kind !== 'securitySchemes')
+        expect(Object.keys(named).filter((name) => !references.includes(`#/components/${kind}/${name}`))).toEqual([])
   })
 
   test('say null in their type, and closed sets of words as an enum', () => {
@@ -78,6 +78,26 @@ describe('the models', () => {
       if (schema.enum !== undefined) expect(schema.type, JSON.stringify(schema)).toBeDefined()
       for (const option of schema.anyOf ?? []) expect(option.type ?? option.$ref).toBeDefined()
     }
+  })
+})
+
+describe('an answer', () => {
+  test('says in words what it is, and an operation who may ask for it', () => {
+    for (const { title, description, responses } of contract.operations) {
+      expect(description, title).toMatch(/^(?:.+\n\n)?(Needs|For|Open) [^\n]+\.$/s)
+      for (const response of Object.values(responses)) expect(response.description).not.toMatch(/^(Default Response)?$/)
+    }
+  })
+
+  test('has the type that is sent: events, pictures and files among them', () => {
+    const types = contract.operations.flatMap(({ responses }) => Object.keys(responses[200]?.content ?? {}))
+    expect([...new Set(types)].sort()).toEqual([
+      'application/json',
+      'application/x-ndjson',
+      'image/svg+xml',
+      'text/csv',
+      'text/event-stream',
+    ])
   })
 })
 

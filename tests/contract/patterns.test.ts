@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
+import { meaningOf } from '../../src/lib/schema.ts'
 import { strictAjv } from '../../src/lib/validator.ts'
 import { readContract } from '../helpers/contract.ts'
 
@@ -66,6 +67,10 @@ function expressionsOf(file: string): string[] {
   visit(source)
   return found
 }
+
+test('a text that a pattern refuses is told in words, not by the pattern', () => {
+  expect(valuesOf('pattern').filter((pattern) => meaningOf(pattern) === undefined)).toEqual([])
+})
 
 describe(`50 KB of text take no longer than ${withinMs} ms`, () => {
   test.each(valuesOf('pattern'))('for the pattern %s', (pattern) => {

@@ -126,14 +126,15 @@ test('whoever may only read changes nothing', () => {
 })
 
 /** The errors an operation cannot do without. */
-function errorsOf({ method, path, permission, parameters, body }: Operation): number[] {
-  const errors = [429, 500, 503]
+function errorsOf({ method, path, permission, parameters, body, tags }: Operation): number[] {
+  const errors = [500, 503]
+  if (!tags?.includes('system')) errors.push(429)
   if (permission !== 'public') errors.push(401, 403)
   if (body !== undefined || parameters.length > 0) errors.push(400)
   if (body !== undefined) errors.push(413, 415)
   if (path.includes('{')) errors.push(404)
   if (method === 'POST') errors.push(409, 422)
-  if (method === 'PATCH' || method === 'DELETE') errors.push(412)
+  if (parameters.some(({ name }) => name === 'if-match')) errors.push(412)
   return errors
 }
 

@@ -1,14 +1,28 @@
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setImmediate as tick } from 'node:timers/promises'
 import { integer, pgTable, text } from 'drizzle-orm/pg-core'
-import { describe, expect } from 'vitest'
+import { describe, expect, vi } from 'vitest'
 import { isUnavailable, type Pool, type TransactionSql } from '../../src/db/client.ts'
 import { expectUnavailable, expectUsable, failure, idsIn, kill, pidOf, test, untilBlocked } from '../helpers/pools.ts'
 
 const notes = (table: string) => pgTable(table, { id: integer().notNull(), body: text() })
 const copyInto = (sql: Pool['sql'] | TransactionSql, table: string) =>
   sql`copy ${sql(table)} (id) from stdin`.writable()
+
+test('a COPY whose last rows nobody takes yet leaves its connection usable', async ({ open }) => {
+  const pool = open()
+  const bytes = 66_000 // just more than a stream takes before it is read, so that its end comes with what is too much
+  await pool.transaction(async (_, sql) => {
+    const rows = await sql
+      .unsafe(`copy (select repeat('x', 99) from generate_series(1, ${bytes / 100})) to stdout`)
+      .readable()
+    await vi.waitFor(() => expect(rows.readableLength).toBe(bytes), { interval: 1 })
+    await pipeline(rows, new Writable({ write: (_chunk, _encoding, done) => done() }))
+    expect(await sql`select 1 as one`).toEqual([{ one: 1 }])
+  })
+  await expectUsable(pool)
+})
 
 describe('a backend killed inside a transaction', () => {
   test('rejects the transaction as unavailable, and its later statements, and leaves no row', async ({

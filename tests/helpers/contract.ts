@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type postgres from 'postgres'
 import { expect } from 'vitest'
 import { buildApp } from '../../src/app.ts'
+import { answerHeaders } from '../../src/lib/answer-headers.ts'
 import { type Answer, password, testConfig } from './api.ts'
 
 /** What the tests look at of a JSON Schema. */
@@ -40,6 +41,7 @@ export type Operation = {
   title: string
   operationId?: string
   summary?: string
+  description?: string
   tags?: string[]
   /** What its caller needs: a permission, `signed_in` or `public`. */
   permission: string | undefined
@@ -50,12 +52,17 @@ export type Operation = {
   stepUp: boolean
   parameters: Parameter[]
   body: { type: string; schema: Schema } | undefined
-  responses: Record<string, { content?: Media }>
+  responses: Record<string, Response>
 }
+type Response = { description: string; content?: Media; headers?: Record<string, { $ref: string }> }
 
 export type Document = {
   paths: Record<string, Record<string, Omit<Operation, 'body'> & Raw>>
-  components: { schemas: Record<string, Schema> }
+  components: {
+    schemas: Record<string, Schema>
+    headers: Record<string, { required?: true }>
+    responses: Record<string, Response>
+  }
   tags: { name: string }[]
 }
 type Raw = {
@@ -81,6 +88,7 @@ export class Contract {
         const [type, media] = Object.entries(requestBody?.content ?? {})[0] ?? []
         return {
           ...operation,
+          responses: mapped(operation.responses, (response) => this.resolve(response)),
           method,
           path: withWords(path, operation.parameters),
           title: `${method} ${path}`,
@@ -101,11 +109,15 @@ export class Contract {
   }
 
   /** Follows a reference to its component. */
-  resolve(schema: Schema): Schema {
-    if (schema.$ref === undefined) return schema
-    const model = this.document.components.schemas[schema.$ref.replace('#/components/schemas/', '')]
-    if (model === undefined) throw new Error(`${schema.$ref} refers to nothing`)
-    return model
+  resolve(referrer: Schema): Schema
+  resolve<T>(referrer: T & { $ref?: string }): T
+  resolve<T>(referrer: T & { $ref?: string }): T {
+    const { $ref } = referrer
+    if ($ref === undefined) return referrer
+    const [, kind, name] = /^#\/components\/(\w+)\/([\w-]+)$/.exec($ref) ?? []
+    const component = (this.document.components as Record<string, Record<string, unknown>>)[kind ?? '']?.[name ?? '']
+    if (component === undefined) throw new Error(`${$ref} refers to nothing`)
+    return component as T
   }
 
   /** The paths under which single resources are read by id. */
@@ -120,6 +132,9 @@ export class Contract {
     return method === 'GET' && parameters.some(({ name }) => name === 'cursor')
   }
 }
+
+const mapped = <T>(values: Record<string, T>, map: (value: T) => T): Record<string, T> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [key, map(value)]))
 
 /** `/charts/{name}.svg` with the first of the words that `name` may be, for what only an id can stand in is made. */
 const withWords = (path: string, parameters: Parameter[] = []): string =>
@@ -176,10 +191,23 @@ export function inspect(operation: Operation, { status, headers, body, text }: A
   expect(text).not.toContain(password)
   expect(text).not.toContain('$argon2')
   expect(keysIn(body).filter((key) => forbiddenKey.test(key))).toEqual([])
+  inspectHeaders(operation, status, headers)
   if (status < 400) return
   expect(headers['content-type']).toBe('application/problem+json')
   expect(body).toMatchObject({ status, code: expect.any(String), request_id: headers['x-request-id'] })
   if (status === 401) expect(headers['www-authenticate']).toMatch(/^Bearer realm="tenon"/)
+}
+
+/** Headers that an answer has or not for what it is; tests of them are elsewhere. */
+const atTimes: string[] = ['Link', 'Content-Disposition', 'X-Impersonated-By']
+
+/** Fails on a header that is promised and not sent, or sent and not promised. */
+function inspectHeaders({ title, responses }: Operation, status: number, headers: Answer['headers']): void {
+  const documented = Object.keys(responses[status]?.headers ?? {})
+  const sent = Object.keys(answerHeaders).filter((name) => headers[name.toLowerCase()] !== undefined)
+  const owed = documented.filter((name) => !atTimes.includes(name))
+  expect(documented, `${title} ${status} sends what is not documented`).toEqual(expect.arrayContaining(sent))
+  expect(sent, `${title} ${status} documents what is not sent`).toEqual(expect.arrayContaining(owed))
 }
 
 /** Every key of a JSON value, however deep. */

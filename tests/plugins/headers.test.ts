@@ -1,6 +1,8 @@
 import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { answerHeaders } from '../../src/lib/answer-headers.ts'
 import { type Answer, type Api, test as base, startApi } from '../helpers/api.ts'
+import { readContract } from '../helpers/contract.ts'
 import { ownerSql } from '../helpers/sql.ts'
 
 // Outside tests a .env of the working directory fills what the environment leaves out.
@@ -125,7 +127,7 @@ describe('a page of another origin', () => {
     expect([answer.status, answer.origin]).toEqual([204, allowed])
     expect(answer.headers).toMatchObject({
       'access-control-allow-credentials': 'true',
-      'access-control-allow-methods': 'GET, HEAD, POST, PATCH, DELETE',
+      'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
       'access-control-allow-headers': expect.stringContaining('If-Match'),
       vary: expect.stringMatching(/origin/i),
     })
@@ -165,18 +167,17 @@ describe('a page of another origin', () => {
     api.app.access.forget(`user:${owner.id}`)
     const { status, headers } = await acting.get('/auth/me', { origin: allowed })
     expect([status, headers['x-impersonated-by']]).toEqual([200, superuser.id])
-    expect(headers['access-control-expose-headers']?.split(', ').toSorted()).toEqual([
-      'ETag',
-      'Link',
-      'Location',
-      'Retry-After',
-      'X-Impersonated-By',
-      'X-RateLimit-Limit',
-      'X-RateLimit-Remaining',
-      'X-RateLimit-Reset',
-      'X-Request-Id',
-    ])
+    expect(headers['access-control-expose-headers']?.split(', ')).toEqual(Object.keys(answerHeaders))
     expect((await superuser.get('/auth/me')).headers).not.toHaveProperty('x-impersonated-by')
+  })
+
+  test('may use every method and every header that an operation documents', async ({ serve }) => {
+    const { headers } = await preflight(await serve({ CORS_ORIGINS: allowed }), allowed)
+    const named = (name: string) => headers[`access-control-allow-${name}`]?.toLowerCase().split(', ')
+    const { operations } = await readContract()
+    const understood = operations.flatMap(({ parameters }) => parameters.filter((one) => one.in === 'header'))
+    expect(named('methods')).toEqual(expect.arrayContaining(operations.map(({ method }) => method.toLowerCase())))
+    expect(named('headers')).toEqual(expect.arrayContaining(understood.map(({ name }) => name)))
   })
 
   test('may read nothing where none is listed, and a star opens nothing', async ({ api, serve }) => {

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect } from 'vitest'
+import type { FieldError } from '../../src/lib/errors.ts'
 import { type Answer, test } from '../helpers/api.ts'
 import { loanOf, newPortfolio } from '../helpers/credit.ts'
 
@@ -148,6 +150,44 @@ describe('what is wrong with a request is answered as a problem document', () =>
       expect([type, [400, 415].includes(answer.status)]).toEqual([type, true])
       expectProblem(answer, answer.status, answer.status === 400 ? 'validation_failed' : 'unsupported_media_type')
     }
+  })
+
+  test('in words that say what to send instead', async ({ api, owner }) => {
+    const { body } = await owner.post('/portfolios', { name: '', currency: 'usd', bucket_edges: 'x', code: '-', as: 1 })
+    expect(Object.fromEntries(body.errors.map((one: FieldError) => [one.pointer, one.message]))).toEqual({
+      '/body/name': 'must not be empty',
+      '/body/currency': 'must be a currency code of ISO 4217, such as USD',
+      '/body/bucket_edges': 'must be an array',
+      '/body/code': 'must be up to 50 letters, digits, _ . -, of which the first is a letter or a digit',
+      '/body/as': 'is not a known field',
+    })
+    const typed = await owner.post('/loans', { ...loanOf(randomUUID()), original_principal: 60_000, status: 'ok' })
+    expect(typed.body.errors.map(({ message }: FieldError) => message)).toEqual([
+      'must be text in quotes, such as "60000.00"',
+      'must be one of current, delinquent, default, charged_off, paid, prepaid, sold',
+    ])
+    const nothingThere =
+      'Nothing answers GET at this path; /docs lists every path with its methods, and none ends in a slash.'
+    const details: [() => Promise<Answer>, string][] = [
+      [() => owner.get('/loans?limit=500'), '/querystring/limit must be at most 200'],
+      [() => owner.get('/loans?q=a&q=b'), '/querystring/q is there more than once'],
+      [() => owner.get('/loans/1'), '/params/id must be a UUID in lower case'],
+      [
+        () => owner.get('/loans?originated_on_gte=31.12.2014'),
+        '/querystring/originated_on_gte must be a date of the calendar, written YYYY-MM-DD',
+      ],
+      [
+        () => owner.post('/portfolios', 'name=x', { 'content-type': 'application/x-www-form-urlencoded' }),
+        'Send the body with Content-Type: application/json, not as application/x-www-form-urlencoded.',
+      ],
+      [
+        () => api.anonymous.get('/portfolios', { authorization: owner.token as string }),
+        'Authorization must be the word Bearer, a space, and an access token or API key.',
+      ],
+      [() => owner.get('/auth/login'), nothingThere],
+      [() => owner.get('/loans/'), nothingThere],
+    ]
+    for (const [ask, detail] of details) expect((await ask()).body.detail).toBe(detail)
   })
 
   test('for many faults at once, each by its place', async ({ owner }) => {

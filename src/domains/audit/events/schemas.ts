@@ -1,13 +1,16 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
+import { Nullable, named, Pattern, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
 import { faultReasons } from './rules.ts'
 
 const Fields = (description: string) =>
   Type.Unsafe<Record<string, unknown> | null>({ type: ['object', 'null'], additionalProperties: true, description })
 
 const Hash = (description: string) =>
-  Type.String({ pattern: '^[0-9a-f]{64}$', maxLength: 64, description: `SHA-256, hexadecimal; ${description}` })
+  Pattern('^[0-9a-f]{64}$', '64 hexadecimal digits in lower case', {
+    maxLength: 64,
+    description: `SHA-256, hexadecimal; ${description}`,
+  })
 
 export const AuditEvent = named(
   'AuditEvent',

@@ -1,5 +1,5 @@
 import { type SchemaOptions, type Static, Type } from '@sinclair/typebox'
-import { CalendarDate, Nullable, Timestamp } from '../../../lib/schema.ts'
+import { CalendarDate, Nullable, Pattern, Timestamp } from '../../../lib/schema.ts'
 import { LoanFilters, loanTime } from '../loans/schemas.ts'
 
 const { portfolio_id: _, ...filters } = LoanFilters
@@ -33,12 +33,13 @@ const segmentFields = [
   'term_months',
 ] as const
 
+const segmentWords = `${segmentFields.join(', ')}, or attributes.<key>`
+
 /** A field of `segmentFields`, or `attributes.<key>`. */
 export const SegmentField = (options: SchemaOptions = {}) =>
-  Type.String({
-    pattern: `^(${segmentFields.join('|')}|attributes\\.[^\\u0000]{1,100})$`,
+  Pattern(`^(${segmentFields.join('|')}|attributes\\.[^\\u0000]{1,100})$`, `one of ${segmentWords}`, {
     maxLength: 120,
-    description: `${segmentFields.join(', ')}, or attributes.<key>`,
+    description: segmentWords,
     ...options,
   })
 

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Nullable, named, Strict } from '../../../lib/schema.ts'
+import { Nullable, named, Pattern, Strict } from '../../../lib/schema.ts'
 import { bookQuery, provenance, SegmentField } from '../book/schemas.ts'
 import { Amount, Count, Figure, head } from '../metrics/schemas.ts'
 
@@ -55,8 +55,7 @@ export const ConcentrationQuery = Strict({
   by: Type.Optional(SegmentField({ default: 'borrower' })),
   top: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'so many largest segments' })),
   limit_share: Type.Optional(
-    Type.String({
-      pattern: '^(0(\\.[0-9]{1,6})?|1(\\.0{1,6})?)$',
+    Pattern('^(0(\\.[0-9]{1,6})?|1(\\.0{1,6})?)$', 'a share from 0 to 1 with at most 6 places, such as 0.1', {
       maxLength: 8,
       description: 'a limit on the share of one name, such as 0.1 for 10%: which exceed it',
     }),

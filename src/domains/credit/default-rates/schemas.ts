@@ -7,6 +7,7 @@ import {
   Money,
   Nullable,
   named,
+  Pattern,
   ref,
   Strict,
   StringEnum,
@@ -18,11 +19,11 @@ import { bookQuery, provenance, SegmentField } from '../book/schemas.ts'
 import { Probability } from '../loans/schemas.ts'
 import { periodKinds } from './computed/rules.ts'
 
+const periodWords = 'a year, a quarter or a month: 2024, 2024-Q1, 2024-01'
 const Period = () =>
-  Type.String({
-    pattern: '^[12][0-9]{3}(-Q[1-4]|-(0[1-9]|1[0-2]))?$',
+  Pattern('^[12][0-9]{3}(-Q[1-4]|-(0[1-9]|1[0-2]))?$', periodWords, {
     maxLength: 7,
-    description: 'a year, a quarter or a month: 2024, 2024-Q1, 2024-01',
+    description: periodWords,
     examples: ['2024-Q1'],
   })
 const Segment = () =>

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Nullable, named, ref, StringEnum, Timestamp, Uuid } from '../../../lib/schema.ts'
+import { Nullable, named, Pattern, ref, StringEnum, Timestamp, Uuid } from '../../../lib/schema.ts'
 import { LoanFields } from '../loans/schemas.ts'
 
 const fields = Object.keys(LoanFields.properties)
@@ -32,11 +32,14 @@ export const LoanChangePage = pageOf('LoanChangePage', ref(LoanChange))
 
 export const HistoryQuery = pageQuery(['version'], {
   field: Type.Optional(
-    Type.String({
-      pattern: `^(${fields.join('|')})(,(${fields.join('|')})){0,49}$`,
-      maxLength: 1_000,
-      description: 'fields of a loan, separated by commas; all without it',
-    }),
+    Pattern(
+      `^(${fields.join('|')})(,(${fields.join('|')})){0,49}$`,
+      `one or more of ${fields.join(', ')}, with commas`,
+      {
+        maxLength: 1_000,
+        description: 'fields of a loan, separated by commas; all without it',
+      },
+    ),
   ),
 })
 export type HistoryQuery = Static<typeof HistoryQuery>

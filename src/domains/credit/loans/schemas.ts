@@ -8,6 +8,7 @@ import {
   Money,
   Nullable,
   named,
+  Pattern,
   Rate,
   ref,
   Strict,
@@ -18,10 +19,15 @@ import {
 } from '../../../lib/schema.ts'
 
 const { status: loanStatuses } = loanTerms
+const statusChoice = loanStatuses.join('|')
 
 /** A probability: a share of one, 0 to 1. */
 export const Probability = (options: SchemaOptions = {}) =>
-  Rate({ pattern: '^(0(\\.[0-9]{1,8})?|1(\\.0{1,8})?)$', description: 'share of one, 0 to 1', ...options })
+  Pattern('^(0(\\.[0-9]{1,8})?|1(\\.0{1,8})?)$', 'a share from 0 to 1 with at most 8 places, such as 0.025', {
+    maxLength: 14,
+    description: 'share of one, 0 to 1',
+    ...options,
+  })
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Nullable(schema))
 const Days = () => Type.Integer({ minimum: 0, maximum: 100_000 })
 
@@ -54,7 +60,12 @@ const optionals = {
   borrower_group: optional(Text(300)),
   product: optional(Text(100)),
   sector: optional(Text(100, { description: 'industry, such as a NAICS or NACE code' })),
-  country: optional(Type.String({ pattern: '^[A-Z]{2}$', maxLength: 2, description: 'ISO 3166-1 alpha-2' })),
+  country: optional(
+    Pattern('^[A-Z]{2}$', 'a country code of ISO 3166-1, such as DE', {
+      maxLength: 2,
+      description: 'ISO 3166-1 alpha-2',
+    }),
+  ),
   state: optional(Text(100)),
   first_payment_on: optional(CalendarDate()),
   matures_on: optional(CalendarDate({ description: 'originated_on + term_months where left out' })),
@@ -125,7 +136,10 @@ export const LoanFilters = {
   currency: Type.Optional(Currency()),
   status: Type.Optional(StringEnum(loanStatuses)),
   status_in: Type.Optional(
-    Type.String({ pattern: `^(${loanStatuses.join('|')})(,(${loanStatuses.join('|')})){0,9}$`, maxLength: 100 }),
+    Pattern(`^(${statusChoice})(,(${statusChoice})){0,9}$`, `one or more of ${loanStatuses.join(', ')}, with commas`, {
+      maxLength: 100,
+      description: 'statuses, separated by commas',
+    }),
   ),
   stage: Type.Optional(Type.Integer({ minimum: 1, maximum: 3 })),
   rating: Type.Optional(Text(20)),

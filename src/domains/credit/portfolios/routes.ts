@@ -126,7 +126,7 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
     app.post(
       `/portfolios/:id/${action}`,
       {
-        config: write,
+        config: { ...write, conditional: true },
         schema: {
           operationId: `${action}Portfolio`,
           summary,

@@ -6,12 +6,14 @@ import {
   Currency,
   Nullable,
   named,
+  Pattern,
   ref,
   Strict,
   StringEnum,
   Text,
   Timestamp,
   Uuid,
+  uuidPattern,
 } from '../../../lib/schema.ts'
 
 export const DefaultDefinition = named(
@@ -26,11 +28,14 @@ export const DefaultDefinition = named(
 )
 
 const Code = () =>
-  Type.String({
-    pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$',
-    maxLength: 50,
-    description: 'unique in the organisation',
-  })
+  Pattern(
+    '^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$',
+    'up to 50 letters, digits, _ . -, of which the first is a letter or a digit',
+    {
+      maxLength: 50,
+      description: 'unique in the organisation',
+    },
+  )
 const BucketEdges = () =>
   Type.Array(Type.Integer({ minimum: 1, maximum: 10_000 }), {
     minItems: 1,
@@ -122,8 +127,7 @@ export const PortfolioQuery = pageQuery(['created_at', 'name', 'as_of'], {
   currency: Type.Optional(Currency()),
   asset_class: Type.Optional(Text(100)),
   manager_id: Type.Optional(
-    Type.String({
-      pattern: '^(me|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$',
+    Pattern(`^(me|${uuidPattern})$`, 'the UUID of a user, or me', {
       maxLength: 36,
       description: 'UUID of a user, or `me`',
     }),

@@ -19,7 +19,7 @@ import {
 const models = [ReportingDate, ReportingDatePage, Snapshot, SnapshotFields, SnapshotPage, SnapshotUpdate]
 const tags = ['credit']
 const read = { permission: 'credit:read', problems: [406] }
-const write = { permission: 'credit:write', problems: [409, 412, 422] }
+const write = { permission: 'credit:write', problems: [409, 422] }
 /** A date may have a million snapshots. */
 const deleteWithinMs = 300_000
 

@@ -6,18 +6,19 @@ import {
   Decimal,
   Nullable,
   named,
+  Pattern,
   ref,
   Strict,
   Text,
   Timestamp,
   Uuid,
+  uuidPattern,
 } from '../../../lib/schema.ts'
 import { bookQuery, provenance } from '../book/schemas.ts'
 
 const Multiplier = (of: string) => Decimal(3, 6, { description: `${of} is multiplied by it, 0 to 999.999999` })
 const Shift = (of: string) =>
-  Type.String({
-    pattern: '^-?(0(\\.[0-9]{1,8})?|1(\\.0{1,8})?)$',
+  Pattern('^-?(0(\\.[0-9]{1,8})?|1(\\.0{1,8})?)$', 'a share from -1 to 1 with at most 8 places, such as 0.1', {
     maxLength: 11,
     description: `is then added to ${of}: share of one, -1 to 1`,
   })
@@ -166,13 +167,11 @@ export const StressRunQuery = pageQuery(['created_at', 'name'], {
 })
 export type StressRunQuery = Static<typeof StressRunQuery>
 
-const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 export const comparedMax = 10
 
 export const StressComparisonQuery = Strict({
   ids: Type.Optional(
-    Type.String({
-      pattern: `^${uuid}(,${uuid}){0,${comparedMax - 1}}$`,
+    Pattern(`^${uuidPattern}(,${uuidPattern}){0,${comparedMax - 1}}$`, `1 to ${comparedMax} UUIDs with commas`, {
       maxLength: 37 * comparedMax,
       description: `runs in the order in which to show them, at most ${comparedMax}; the newest ${comparedMax} without it`,
     }),

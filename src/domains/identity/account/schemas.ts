@@ -1,6 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Email, named, Strict, StringEnum } from '../../../lib/schema.ts'
-import { Password } from '../auth/schemas.ts'
+import { Email, named, Password, Strict, StringEnum } from '../../../lib/schema.ts'
 
 const Address = () => Email({ examples: ['alex@example.com'] })
 const Token = () =>
@@ -27,12 +26,7 @@ export const PasswordChange = named(
   'PasswordChange',
   Strict({
     current_password: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 128,
-        description: 'may be left out within ten minutes of POST /auth/step-up',
-        examples: ['Correct-Horse-7'],
-      }),
+      Password({ description: 'may be left out within ten minutes of POST /auth/step-up' }),
     ),
     new_password: Password(),
   }),

@@ -4,6 +4,7 @@ import { deriveKeys, hmac } from '../../../lib/crypto.ts'
 import { requiredEmail } from '../../../lib/email.ts'
 import { invalidField, Problem } from '../../../lib/errors.ts'
 import { assertPassword, hashPassword } from '../../../lib/password.ts'
+import { created } from '../../../lib/reply.ts'
 import { ref } from '../../../lib/schema.ts'
 import { authLimit } from '../../../plugins/rate-limit.ts'
 import { register, registerInvited, registerUnverified } from '../registration/queries.ts'
@@ -46,14 +47,14 @@ export const auth: FastifyPluginAsyncTypebox = async (app) => {
           ? register(scope, user, organization)
           : registerInvited(scope, user, invitation_token),
       )
-      return reply.code(201).header('location', '/api/v1/auth/me').send(made)
+      return created(reply, '/api/v1/auth/me', made)
     },
   )
 
   app.post(
     '/auth/refresh',
     {
-      config: { public: true, rateLimit, problems: [401] },
+      config: { public: true, rateLimit, problems: [401], unkeyed: true },
       schema: {
         operationId: 'refresh',
         summary: 'Exchange a refresh token for new tokens',

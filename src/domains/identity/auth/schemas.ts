@@ -1,7 +1,17 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Email, Nullable, named, Strict, StringEnum, Text, Timestamp, Username, Uuid } from '../../../lib/schema.ts'
+import {
+  Email,
+  Nullable,
+  named,
+  Password,
+  Strict,
+  StringEnum,
+  Text,
+  Timestamp,
+  Username,
+  Uuid,
+} from '../../../lib/schema.ts'
 
-export const Password = () => Type.String({ minLength: 1, maxLength: 128, examples: ['Correct-Horse-7'] })
 const Token = () => Type.String({ minLength: 1, maxLength: 200 })
 
 export const User = named(

@@ -1,6 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { named, Strict, StringEnum } from '../../../lib/schema.ts'
-import { Password } from '../auth/schemas.ts'
+import { named, Password, Strict, StringEnum } from '../../../lib/schema.ts'
 import { SecondFactorCode } from '../totp/schemas.ts'
 
 /** One model for both content types, so that no Content-Type leads past it. */

@@ -19,7 +19,7 @@ export const stepUp: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/auth/step-up',
     {
-      config: { permission: 'signed_in', unverified: true, rateLimit: authLimit(app) },
+      config: { permission: 'signed_in', unverified: true, rateLimit: authLimit(app), unkeyed: true },
       schema: {
         operationId: 'stepUp',
         summary: 'Prove again who one is, for this session and ten minutes',

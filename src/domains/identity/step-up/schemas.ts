@@ -1,6 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { named, Strict } from '../../../lib/schema.ts'
-import { Password } from '../auth/schemas.ts'
+import { named, Password, Strict } from '../../../lib/schema.ts'
 import { SecondFactorCode } from '../totp/schemas.ts'
 
 export const StepUp = named(

@@ -1,14 +1,13 @@
 import { Type } from '@sinclair/typebox'
-import { named, Strict } from '../../../lib/schema.ts'
+import { named, Pattern, Strict } from '../../../lib/schema.ts'
 
 /** Six digits of the moment. */
 const TotpCode = () =>
-  Type.String({ pattern: '^[0-9]{6}$', maxLength: 6, description: 'six digits', examples: ['123456'] })
+  Pattern('^[0-9]{6}$', 'six digits', { maxLength: 6, description: 'six digits', examples: ['123456'] })
 
 /** Either kind of code. */
 export const SecondFactorCode = () =>
-  Type.String({
-    pattern: '^([0-9]{6}|[A-Za-z2-7]{5}-?[A-Za-z2-7]{5})$',
+  Pattern('^([0-9]{6}|[A-Za-z2-7]{5}-?[A-Za-z2-7]{5})$', 'six digits, or a recovery code', {
     maxLength: 11,
     description: 'the six digits of the moment, or a recovery code; each works once',
   })

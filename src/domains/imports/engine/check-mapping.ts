@@ -1,12 +1,14 @@
+import type { ValidateFunction } from 'ajv'
 import { type FieldError, Problem } from '../../../lib/errors.ts'
+import { faultMessage } from '../../../lib/faults.ts'
 import { strictAjv } from '../../../lib/validator.ts'
-import { type FieldMapping, ImportMapping } from '../mappings/schemas.ts'
+import { type FieldMapping, type ImportMapping, mappingModels } from '../mappings/schemas.ts'
 import { autoFormat } from './date-formats.ts'
 import { compileDateFormat } from './dates.ts'
 import { numberFormatOf } from './mapping.ts'
 import { converterOf, type Target } from './target.ts'
 
-const isMapping = strictAjv().compile<ImportMapping>(ImportMapping)
+const isMapping = strictAjv().addSchema(mappingModels).getSchema('ImportMapping') as ValidateFunction<ImportMapping>
 
 /** As JSON writes what Postgres cannot store: NUL, and half of a surrogate pair. */
 const unstorable = /(?<!\\)\\u(0000|d[89a-f][0-9a-f]{2})/
@@ -20,11 +22,12 @@ export function checkMapping(mapping: unknown, target: Target): ImportMapping {
     throw invalidMapping([['', 'invalid_character', 'holds a character that cannot be stored']])
   if (!isMapping(mapping))
     throw invalidMapping(
-      (isMapping.errors ?? []).map(({ instancePath, keyword, message = '', params }) => [
-        `${instancePath}${'additionalProperty' in params ? `/${params.additionalProperty}` : ''}`,
-        keyword === 'additionalProperties' ? 'unknown_field' : keyword,
-        keyword === 'additionalProperties' ? 'is not a known member' : message,
-      ]),
+      (isMapping.errors ?? []).map((fault) => {
+        const { instancePath, keyword, params } = fault
+        const named = params.missingProperty ?? params.additionalProperty
+        const code = keyword === 'additionalProperties' ? 'unknown_field' : keyword
+        return [`${instancePath}${named === undefined ? '' : `/${named}`}`, code, faultMessage(fault)]
+      }),
     )
   const faults = [...faultsOf(mapping, target)]
   if (faults.length > 0) throw invalidMapping(faults)

@@ -49,7 +49,7 @@ export function bindMapping(mapping: ImportMapping, { names }: Header, target: T
   if (missing.size > 0)
     throw new Problem(
       'mapping_column_missing',
-      `The file has no column ${[...missing].map((name) => `"${name}"`).join(', ')}.`,
+      `The file has no column ${quoted([...missing])}; it has ${quoted(names)}.`,
     )
   const sources = Object.entries(fields).map(([field, source]) => bindField(field, source, names, target, mapping))
   // A column that only stands in for another is no field's own, and is kept.
@@ -68,6 +68,13 @@ export function bindMapping(mapping: ImportMapping, { names }: Header, target: T
 
 const trimmed = (name: string) => name.trim()
 
+const quotedMax = 30
+const quoted = (names: string[]) =>
+  `${names
+    .slice(0, quotedMax)
+    .map((name) => `"${name.slice(0, 100)}"`)
+    .join(', ')}${names.length > quotedMax ? ' and more' : ''}`
+
 /**
  * The mapping of a file that came without one: each column is the field of its name, whatever its case, and a column
  * that is no field goes into the attributes.
@@ -85,7 +92,7 @@ export function mappingByName({ names }: Header, target: Target): ImportMapping 
   if (absent.length > 0)
     throw new Problem(
       'mapping_column_missing',
-      `The file has no column ${absent.map((name) => `"${name}"`).join(', ')}; send a mapping if it is named otherwise.`,
+      `The file has no column ${quoted(absent)}, and no mapping came before it; POST /api/v1/import-mappings/suggest proposes one.`,
     )
   const fields = [...target.fields.keys()].flatMap((field) => {
     const column = columns.get(field)

@@ -1,5 +1,6 @@
 import type { ErrorObject } from 'ajv'
 import type { OpenTarget, RowFault } from '../../../db/import-target.ts'
+import { faultMessage } from '../../../lib/faults.ts'
 import { cleanCell } from './header.ts'
 import type { Plan, Source } from './mapping.ts'
 import type { Target, Value } from './target.ts'
@@ -112,7 +113,7 @@ function describe(error: ErrorObject, cells: string[], sources: Source[], target
   if (keyword === 'pattern' && field !== undefined && isNegative(where.value, field, target))
     return { ...where, code: 'negative', message: 'must not be negative' }
   const code = keyword.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-  return { ...where, code, message: messageOf(error, target.fields.get(field ?? '')?.description) }
+  return { ...where, code, message: faultMessage(error) }
 }
 
 /** Whether only its sign keeps the value from being one of the field. */
@@ -120,10 +121,3 @@ const isNegative = (value: string | null, field: string, target: Target) =>
   value !== null && /^-[0-9]/.test(value) && target.accepts(field, value.slice(1))
 
 const unescapePointer = (text: string) => text.replaceAll('~1', '/').replaceAll('~0', '~')
-
-function messageOf({ keyword, params, message = 'is invalid' }: ErrorObject, description: string | undefined): string {
-  if (keyword === 'required') return 'is required'
-  if (keyword === 'enum') return `must be one of ${(params.allowedValues as unknown[]).filter(Boolean).join(', ')}`
-  if (keyword === 'pattern' && description !== undefined) return `must be a ${description}`
-  return message
-}

@@ -180,8 +180,10 @@ async function verdict(scope: TenantScope, row: ImportRow, { options }: Upload<O
       code: 'already_imported',
       detail: `Import ${same.id} loaded this file into this portfolio; send force=true to load it again.`,
     }
+  const counts = `${rejected} of ${received} rows were rejected, so nothing was loaded`
+  const remedy = `GET /api/v1/imports/${row.id}/rejects has them with their errors, and on_error=skip loads the others`
   return rejected > 0 && options.on_error === 'abort'
-    ? { code: 'import_rejected', detail: `${rejected} of ${received} rows were rejected, so nothing was loaded.` }
+    ? { code: 'import_rejected', detail: `${counts}. ${remedy}.` }
     : null
 }
 

@@ -76,7 +76,10 @@ export const fileRoute = () => {
     validatorCompiler: (part: Parameters<typeof strict>[0]) => (part.httpPart === 'body' ? () => true : strict(part)),
     preParsing: async ({ headers }: FastifyRequest) => {
       if (!/^multipart\/form-data\b/i.test(headers['content-type'] ?? ''))
-        throw new Problem('unsupported_media_type', 'Send the file as multipart/form-data.')
+        throw new Problem(
+          'unsupported_media_type',
+          'Send a form of Content-Type: multipart/form-data, with the file in its part `file`.',
+        )
     },
     onResponse: discardRest,
   }
@@ -93,6 +96,8 @@ async function discardRest({ raw }: FastifyRequest): Promise<void> {
 
 type NextPart = () => Promise<IteratorResult<Multipart>>
 
+const notTheFile = "is not the file, whose part is named `file`; send fields as text (curl: -F 'name=<FILE')"
+
 async function readFields<T extends object>(
   nextPart: NextPart,
   form: Form<T>,
@@ -101,10 +106,10 @@ async function readFields<T extends object>(
   const seen = new Set<string>()
   for (;;) {
     const { value: part, done } = await nextPart()
-    if (done) throw invalidField('/body/file', 'required', 'is required')
+    if (done) throw invalidField('/body/file', 'required', 'is required: the part of the form that carries the CSV')
     const name = String(part.fieldname)
     if (part.type === 'file') {
-      if (name !== 'file') throw invalidField(`/body/${name.slice(0, 100)}`, 'unknown_field', 'is not a known file')
+      if (name !== 'file') throw invalidField(`/body/${name.slice(0, 100)}`, 'unknown_field', notTheFile)
       return { options, file: part }
     }
     if (part.fieldnameTruncated || part.valueTruncated)

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { IdParams } from '../../../lib/schema.ts'
+import { IdParams, ref } from '../../../lib/schema.ts'
 import { eventStream } from '../../../plugins/events.ts'
 import { findImport, getImport } from '../imports/queries.ts'
-import { Import } from '../imports/schemas.ts'
+import { Import, ImportError } from '../imports/schemas.ts'
 import { eventsOf, markOf, Watch } from './rules.ts'
 
 const lookEveryMs = 400
@@ -13,6 +13,7 @@ const looksPerProof = 8
 
 /** Imports that can be watched while they run. */
 export const importEvents: FastifyPluginAsyncTypebox = async (app) => {
+  for (const model of [ImportError, Import]) app.addSchema(model)
   const watch = new Watch(lookEveryMs)
 
   app.get(
@@ -30,7 +31,10 @@ export const importEvents: FastifyPluginAsyncTypebox = async (app) => {
           'last-event-id': Type.Optional(Type.String({ maxLength: 200, description: 'the id of the last event seen' })),
         }),
         response: {
-          200: { description: 'Events', content: { [eventStream]: { schema: { type: 'string' } } } },
+          200: {
+            description: 'Events; the schema is that of the data of each',
+            content: { [eventStream]: { schema: ref(Import) } },
+          },
           204: Type.Null({ description: 'The last event was seen' }),
         },
       },

@@ -5,6 +5,7 @@ import type { ImportTarget } from '../../../db/import-target.ts'
 import { csvRecord } from '../../../lib/csv.ts'
 import { Problem } from '../../../lib/errors.ts'
 import { Limiter } from '../../../lib/limiter.ts'
+import { created } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
 import { listAnswer } from '../../../plugins/exports.ts'
 import { callerLimit } from '../../../plugins/rate-limit.ts'
@@ -14,7 +15,7 @@ import { runImport } from '../engine/run.ts'
 import { prepareTarget, type Target } from '../engine/target.ts'
 import { fileRoute, openUpload } from '../engine/upload.ts'
 import { recallMapping } from '../mappings/queries.ts'
-import { ImportMapping } from '../mappings/schemas.ts'
+import { ImportMapping, mappingModels } from '../mappings/schemas.ts'
 import { importRollback } from '../rollback/routes.ts'
 import {
   failInterrupted,
@@ -37,7 +38,7 @@ const handlerSlackMs = 60_000
 
 /** Loading CSV into the resources that `targets` describe, one route each, and the imports that came of it. */
 export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = async (app, { targets }) => {
-  for (const model of [ImportMapping, ImportError, Import, ImportPage, ImportForm]) app.addSchema(model)
+  for (const model of [...mappingModels, ImportError, Import, ImportPage, ImportForm]) app.addSchema(model)
   await app.register(multipart)
   // Imports whose process died show it when they are read; this is for those that nobody reads.
   app.every('sweep imports', sweepEveryMs, () => failInterrupted(app.pools.requests.db))
@@ -126,7 +127,7 @@ export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = a
   app.post(
     '/imports/:id/cancel',
     {
-      config: write,
+      config: { ...write, unkeyed: true },
       schema: {
         operationId: 'cancelImport',
         summary: 'Cancel a running import: it loads nothing',
@@ -176,8 +177,8 @@ function addImportRoute(app: FastifyInstance, target: Target, slots: Limiter) {
     },
     async (request, reply) => {
       const row = await slots.run(() => receive(app, request, target, limits))
-      reply.code(row.dry_run ? 200 : 201).header('location', `/api/v1/imports/${row.id}`)
-      return presentImport(row)
+      const shown = presentImport(row)
+      return row.dry_run ? shown : created(reply, `/api/v1/imports/${row.id}`, shown)
     },
   )
 }

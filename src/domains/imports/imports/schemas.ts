@@ -3,7 +3,6 @@ import { importTerms } from '../../../db/tables/imports.ts'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
 import { CalendarDate, Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
 import { encodings } from '../engine/text.ts'
-import { ImportMapping } from '../mappings/schemas.ts'
 
 export const ImportError = named(
   'ImportError',
@@ -87,9 +86,10 @@ export const ImportForm = named(
       }),
     ),
     mapping: Type.Optional(
-      Type.Unsafe<unknown>({
-        anyOf: [ref(ImportMapping), Uuid()],
-        description: "how the file is to be read, or the id of a saved mapping; by default columns bear fields' names",
+      Type.String({
+        maxLength: 262_144,
+        description:
+          "an ImportMapping as JSON, or the id of a saved mapping; by default the columns bear the fields' names",
       }),
     ),
     mode: Type.Optional(StringEnum(importTerms.mode, { default: 'insert', description: 'upsert matches on the key' })),

@@ -9,7 +9,7 @@ import { prepareTarget } from '../engine/target.ts'
 import { createMapping, deleteMapping, getMapping, listMappings, updateMapping } from './queries.ts'
 import { defaultTarget, targetNamed, templateOf } from './rules.ts'
 import {
-  ImportMapping,
+  mappingModels,
   SavedMapping,
   SavedMappingCreate,
   SavedMappingPage,
@@ -25,7 +25,7 @@ const write = { permission: 'credit:write' }
 /** How files are read, kept for the next file of the same make; for the targets that imports know. */
 export const importMappings: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = async (app, options) => {
   const targets = options.targets.map(prepareTarget)
-  for (const model of [ImportMapping, SavedMapping, SavedMappingPage, SavedMappingCreate, SavedMappingUpdate])
+  for (const model of [...mappingModels, SavedMapping, SavedMappingPage, SavedMappingCreate, SavedMappingUpdate])
     app.addSchema(model)
 
   app.get(
@@ -85,7 +85,6 @@ export const importMappings: FastifyPluginAsyncTypebox<{ targets: ImportTarget[]
       return reply
         .type('text/csv; charset=utf-8')
         .header('content-disposition', `attachment; filename="${target.name}.csv"`)
-        .header('link', '</api/v1/openapi.json>; rel="describedby"')
         .send(templateOf(target))
     },
   )

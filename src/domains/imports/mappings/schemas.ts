@@ -1,9 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
+import { Nullable, named, Pattern, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
 
 const Column = () => Text(500, { description: 'a column of the file, as its header names it' })
-const Value = () => Type.String({ maxLength: 2_000, pattern: '^[^\\u0000]*$' })
+const Value = () => Pattern('^[^\\u0000]*$', 'text without NUL', { maxLength: 2_000 })
 const DateFormat = () =>
   Type.String({
     maxLength: 20,
@@ -23,31 +23,34 @@ const numberFormat = {
   parentheses: Type.Optional(Type.Boolean({ description: 'a number in parentheses is negative: `(5.00)`' })),
 }
 
-const FieldMapping = Strict(
-  {
-    column: Type.Optional(Column()),
-    fallback_column: Type.Optional(
-      Text(500, { description: 'the column that stands in where the cell of `column` is empty' }),
-    ),
-    constant: Type.Optional(Value()),
-    default: Type.Optional(Value()),
-    values: Type.Optional(
-      Type.Record(Type.String(), Nullable(Value()), {
-        maxProperties: 1_000,
-        propertyNames: { minLength: 1, maxLength: 2_000, pattern: '^[^\\u0000]*$' },
-        description: 'cell → value; a cell that is not named passes as it is',
-      }),
-    ),
-    date_format: Type.Optional(DateFormat()),
-    ...numberFormat,
-    percent: Type.Optional(
-      Type.Boolean({ description: 'the number is in hundredths, with a percent sign or without: 5.25 is 0.0525' }),
-    ),
-  },
-  {
-    description:
-      'where a field comes from: a column, or a constant. `default` stands for an empty cell; constants, defaults and values are written as the API writes them.',
-  },
+const FieldMapping = named(
+  'FieldMapping',
+  Strict(
+    {
+      column: Type.Optional(Column()),
+      fallback_column: Type.Optional(
+        Text(500, { description: 'the column that stands in where the cell of `column` is empty' }),
+      ),
+      constant: Type.Optional(Value()),
+      default: Type.Optional(Value()),
+      values: Type.Optional(
+        Type.Record(Type.String(), Nullable(Value()), {
+          maxProperties: 1_000,
+          propertyNames: { minLength: 1, maxLength: 2_000, pattern: '^[^\\u0000]*$' },
+          description: 'cell → value; a cell that is not named passes as it is',
+        }),
+      ),
+      date_format: Type.Optional(DateFormat()),
+      ...numberFormat,
+      percent: Type.Optional(
+        Type.Boolean({ description: 'the number is in hundredths, with a percent sign or without: 5.25 is 0.0525' }),
+      ),
+    },
+    {
+      description:
+        'where a field comes from: a column, or a constant. `default` stands for an empty cell; constants, defaults and values are written as the API writes them.',
+    },
+  ),
 )
 
 export const ImportMapping = named(
@@ -67,7 +70,7 @@ export const ImportMapping = named(
           description: 'columns that are left out whatever becomes of the rest; the file need not have them',
         }),
       ),
-      fields: Type.Record(Type.String(), FieldMapping, {
+      fields: Type.Record(Type.String(), ref(FieldMapping), {
         minProperties: 1,
         maxProperties: 200,
         examples: [
@@ -86,6 +89,8 @@ export const ImportMapping = named(
   ),
 )
 export type ImportMapping = Static<typeof ImportMapping>
+/** A mapping, and what it is made of. */
+export const mappingModels = [FieldMapping, ImportMapping]
 export type FieldMapping = Static<typeof FieldMapping>
 
 const Name = () => Text(100, { description: 'unique in the organisation', examples: ['SBA tape'] })

@@ -13,7 +13,7 @@ export const importRollback: FastifyPluginAsyncTypebox<{ targets: ImportTarget[]
   app.post(
     '/imports/:id/rollback',
     {
-      config: { permission: 'credit:write' },
+      config: { permission: 'credit:write', unkeyed: true },
       handlerTimeout: withinMs,
       schema: {
         operationId: 'rollbackImport',

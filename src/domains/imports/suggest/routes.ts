@@ -7,7 +7,7 @@ import { callerLimit } from '../../../plugins/rate-limit.ts'
 import { prepareTarget, type Target } from '../engine/target.ts'
 import { fileRoute, openUpload, type UploadLimits } from '../engine/upload.ts'
 import { targetNamed } from '../mappings/rules.ts'
-import { ImportMapping } from '../mappings/schemas.ts'
+import { mappingModels } from '../mappings/schemas.ts'
 import { valuesOfParent } from './queries.ts'
 import { readFileHead, suggestionForm } from './rules.ts'
 import { MappingSuggestion, SuggestionForm, SuggestionWarning } from './schemas.ts'
@@ -16,7 +16,7 @@ import { suggestMapping } from './suggest.ts'
 /** Finds out how a file is to be read. */
 export const suggestions: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = async (app, options) => {
   const targets = options.targets.map(prepareTarget)
-  for (const model of [ImportMapping, MappingSuggestion, SuggestionForm, SuggestionWarning]) app.addSchema(model)
+  for (const model of [...mappingModels, MappingSuggestion, SuggestionForm, SuggestionWarning]) app.addSchema(model)
   await app.register(multipart)
   const { maxBytes, idleTimeoutS } = app.config.imports
   const { rateLimitImportMax } = app.config.http
@@ -25,7 +25,12 @@ export const suggestions: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }>
   app.post(
     '/import-mappings/suggest',
     {
-      config: { permission: 'credit:write', rateLimit: callerLimit(rateLimitImportMax), problems: [408] },
+      config: {
+        permission: 'credit:write',
+        rateLimit: callerLimit(rateLimitImportMax),
+        problems: [408],
+        unkeyed: true,
+      },
       handlerTimeout: 2 * limits.deadlineMs,
       ...fileRoute(),
       schema: {

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Email, Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
+import { Email, Nullable, named, Pattern, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
 
 export const OrganizationPolicy = named(
   'OrganizationPolicy',
@@ -31,11 +31,14 @@ export const OrganizationPolicy = named(
 )
 
 const Code = () =>
-  Type.String({
-    pattern: '^[a-z0-9][a-z0-9-]{0,49}$',
-    maxLength: 50,
-    description: 'lower case letters, digits and hyphens; no other organisation has it',
-  })
+  Pattern(
+    '^[a-z0-9][a-z0-9-]{0,49}$',
+    'up to 50 lower case letters, digits and hyphens, of which the first is no hyphen',
+    {
+      maxLength: 50,
+      description: 'lower case letters, digits and hyphens; no other organisation has it',
+    },
+  )
 const Name = () => Text(200, { examples: ['Harbour Bank'] })
 
 export const OrganizationCreate = named(

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { pageOf } from '../../../lib/page.ts'
-import { Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
+import { Nullable, named, Pattern, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
 import { permissions } from './rules.ts'
 
 const Permissions = () =>
@@ -15,12 +15,15 @@ const Description = () => Nullable(Text(500))
 export const RoleCreate = named(
   'RoleCreate',
   Strict({
-    name: Type.String({
-      pattern: '^[a-z][a-z0-9_-]{1,49}$',
-      maxLength: 50,
-      description: 'unique in the organisation; it never changes, since members hold the role by it',
-      examples: ['auditor'],
-    }),
+    name: Pattern(
+      '^[a-z][a-z0-9_-]{1,49}$',
+      '2 to 50 lower case letters, digits, _ -, of which the first is a letter',
+      {
+        maxLength: 50,
+        description: 'unique in the organisation; it never changes, since members hold the role by it',
+        examples: ['auditor'],
+      },
+    ),
     description: Type.Optional(Description()),
     permissions: Permissions(),
   }),

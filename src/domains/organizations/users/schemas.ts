@@ -1,7 +1,7 @@
-import { type SchemaOptions, type Static, Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { bulkOf } from '../../../lib/bulk.ts'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Locale, Nullable, named, ref, Strict, Text, Timestamp, Username, Uuid } from '../../../lib/schema.ts'
+import { Locale, Nullable, named, Password, ref, Strict, Text, Timestamp, Username, Uuid } from '../../../lib/schema.ts'
 import { MemberEmail, RoleName, Roles } from '../members/schemas.ts'
 
 export const OrganizationUser = named(
@@ -26,13 +26,11 @@ export type OrganizationUser = Static<typeof OrganizationUser>
 
 export const OrganizationUserPage = pageOf('OrganizationUserPage', ref(OrganizationUser))
 
-const Password = (options: SchemaOptions = {}) => Type.String({ minLength: 1, maxLength: 128, ...options })
-
 export const OrganizationUserCreate = named(
   'OrganizationUserCreate',
   Strict({
     email: MemberEmail(),
-    password: Password({ examples: ['Correct-Horse-7'] }),
+    password: Password(),
     role: RoleName({ examples: ['member'] }),
     username: Type.Optional(Username()),
     full_name: Type.Optional(Text(200)),
@@ -47,7 +45,10 @@ export const OrganizationUserUpdate = named(
     username: Type.Optional(Nullable(Username())),
     locale: Type.Optional(Nullable(Locale({ description: 'BCP 47, as in de-AT' }))),
     password: Type.Optional(
-      Password({ description: 'of an account your organisation manages, until its holder has verified its address' }),
+      Password({
+        examples: undefined,
+        description: 'of an account your organisation manages, until its holder has verified its address',
+      }),
     ),
     roles: Type.Optional(Roles({ description: 'in this organisation' })),
     is_active: Type.Optional(Type.Boolean({ description: 'of the membership in this organisation' })),

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Email, Nullable, named, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
+import { Email, Nullable, named, Pattern, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
 import { bulkActionOf } from '../shared/schemas.ts'
 
 const statuses = ['active', 'suspended', 'deleted'] as const
@@ -37,7 +37,10 @@ export const PlatformOrganizationPage = pageOf('PlatformOrganizationPage', ref(P
 
 const Name = () => Text(200, { examples: ['Harbor Credit Union'] })
 const Code = () =>
-  Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$', maxLength: 50, description: 'a unique slug' })
+  Pattern('^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$', 'up to 50 lower case letters, digits and, between them, hyphens', {
+    maxLength: 50,
+    description: 'a unique slug',
+  })
 
 export const PlatformOrganizationCreate = named(
   'PlatformOrganizationCreate',

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
-import { Email, Nullable, named, ref, Strict, Text, Timestamp, Username, Uuid } from '../../../lib/schema.ts'
+import { Email, Nullable, named, Password, ref, Strict, Text, Timestamp, Username, Uuid } from '../../../lib/schema.ts'
 import { bulkActionOf } from '../shared/schemas.ts'
 
 const shown = {
@@ -42,7 +42,7 @@ export const PlatformUserCreate = named(
   'PlatformUserCreate',
   Strict({
     email: Email({ examples: ['kim@example.com'] }),
-    password: Type.String({ minLength: 1, maxLength: 128, examples: ['Correct-Horse-7'] }),
+    password: Password(),
     username: Type.Optional(Username()),
     full_name: Type.Optional(Text(200)),
     organization_id: Type.Optional(Uuid({ description: 'the organisation he is made a member of' })),

@@ -129,7 +129,10 @@ describe('a mapping', () => {
     const { id } = await newPortfolio(owner)
     const mapping = mappingOf({ state: { column: 'a', fallback_column: 'nowhere' } })
     const { body } = await importCsv(owner, id, 'No,a\n', { mapping })
-    expect([body.code, body.detail]).toEqual(['mapping_column_missing', 'The file has no column "nowhere".'])
+    expect([body.code, body.detail]).toEqual([
+      'mapping_column_missing',
+      'The file has no column "nowhere"; it has "No", "a".',
+    ])
   })
 })
 

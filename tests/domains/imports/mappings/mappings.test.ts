@@ -121,7 +121,6 @@ describe('the template', () => {
     expect(headers).toMatchObject({
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': 'attachment; filename="loans.csv"',
-      link: '</api/v1/openapi.json>; rel="describedby"',
     })
     const names = text.trimEnd().split(',')
     expect(names).toEqual(expect.arrayContaining([...header.split(','), 'charged_off_amount', 'pd_12m']))
