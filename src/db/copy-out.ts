@@ -2,6 +2,7 @@ import { type Readable, Transform, type TransformCallback } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type SQL, sql } from 'drizzle-orm'
 import { type PgColumn, PgDialect } from 'drizzle-orm/pg-core'
+import { formulaCell } from '../lib/csv.ts'
 import type { Pool } from './client.ts'
 
 /**
@@ -24,8 +25,9 @@ export function cellOf(column: PgColumn): SQL {
   if (type.startsWith('timestamp')) return sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
   if (type === 'boolean') return sql`${column}::text`
   if (type !== 'text' || column.enumValues !== undefined) return sql`${column}`
-  // = + - @ tab CR; a negative number stays one.
-  return sql`case when ascii(${column}) in (61, 43, 45, 64, 9, 13) and ${column} !~ '^-[0-9]+(\\.[0-9]+)?$'
+  // What begins with a digit or a letter is nearly all, and needs no closer look; a negative number stays one.
+  return sql`case when ascii(${column}) not between 48 and 57 and ascii(${column}) not between 65 and 127
+    and ${column} ~ '${sql.raw(formulaCell)}' and ${column} !~ '^-[0-9]+(\\.[0-9]+)?$'
     then '''' || ${column} else ${column} end`
 }
 

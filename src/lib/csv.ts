@@ -1,6 +1,9 @@
-/** First characters that make a spreadsheet run a cell as a formula. */
-const formula = /^[=+\-@\t\r]/
-const escapedFormula = /^'[=+\-@\t\r]/
+/**
+ * What makes a spreadsheet run a cell as a formula, as a regular expression that Postgres reads alike: the signs, also in
+ * full width and after white space, and a first character that some drop.
+ */
+export const formulaCell = '^[\\s\\u00a0\\u3000\\ufeff]*[=+@\\uff1d\\uff0b\\uff0d\\uff20-]|^[\\t\\r\\n]'
+const formula = new RegExp(formulaCell)
 const negativeNumber = /^-[0-9]+(\.[0-9]+)?$/
 const needsQuotes = /[",\r\n]|^\s|\s$/
 
@@ -17,4 +20,4 @@ function csvCell(cell: string): string {
  * by itself loses it too: spreadsheets do the same, and what is read twice reads the same.
  */
 export const unescapeFormula = (cell: string): string =>
-  cell.charCodeAt(0) === 39 && escapedFormula.test(cell) ? cell.slice(1) : cell
+  cell.charCodeAt(0) === 39 && formula.test(cell.slice(1)) ? cell.slice(1) : cell

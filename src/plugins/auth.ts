@@ -9,13 +9,20 @@ import { Problem } from '../lib/errors.ts'
 import type { Auth } from './access-cache.ts'
 
 type Claims = { sub: string; sid: string; org: string | null; exp: number }
+/** The claims are null for an API key. */
+type Credential = { claims: Claims | null; credential: string }
 
 declare module 'fastify' {
   interface FastifyRequest {
     auth: Auth | null
     authProblem: Problem | null
-    /** What the credential is worth by now, for requests that last: its access, or why it has none. */
-    reidentify(): Promise<Auth | Problem>
+    /** What was read of the request's credential, before it was judged. */
+    credential: Credential | null
+    /**
+     * What the credential is worth by now, for requests that last: its access, or why it has none.
+     * @param begun an access token that has expired since the request began still counts
+     */
+    reidentify(begun?: boolean): Promise<Auth | Problem>
   }
   interface FastifyInstance {
     /** Signs the access token of a session. @param ttlS seconds until it expires, if not ACCESS_TOKEN_TTL */
@@ -85,8 +92,8 @@ export default fp(
       }
     }
 
-    /** The claims are null for an API key. @throws Problem for what is no credential */
-    function credentialOf(authorization: string) {
+    /** @throws Problem for what is no credential */
+    function credentialOf(authorization: string): Credential {
       const token = bearer(authorization)
       const claims = token.startsWith(apiKeyPrefix) ? null : claimsOf(token)
       const credential = claims === null ? keyCredential(token) : claims.sid
@@ -111,13 +118,15 @@ export default fp(
     }
 
     app.decorateRequest('auth', null)
+    app.decorateRequest('credential', null)
     app.decorateRequest('authProblem', null)
     app.decorate('signAccessToken', ({ id, user_id, org_id }, ttlS = auth.accessTokenTtlS) =>
       signers.current!.sign({ sid: id, org: org_id, jti: uuidv7() }, { sub: user_id, expiresIn: ttlS }),
     )
-    app.decorateRequest('reidentify', async function reidentify(this: FastifyRequest) {
+    app.decorateRequest('reidentify', async function reidentify(this: FastifyRequest, begun = false) {
       try {
-        const { claims, credential } = credentialOf(this.headers.authorization ?? '')
+        const read = begun ? this.credential : null
+        const { claims, credential } = read ?? credentialOf(this.headers.authorization ?? '')
         return judge(claims, access.peek(credential) ?? (await access.load(credential)))
       } catch (error) {
         if (error instanceof Problem) return error
@@ -128,7 +137,8 @@ export default fp(
       const { authorization } = request.headers
       if (authorization === undefined) return done()
       try {
-        const { claims, credential } = credentialOf(authorization)
+        request.credential = credentialOf(authorization)
+        const { claims, credential } = request.credential
         const known = access.peek(credential)
         if (known === undefined) {
           access.load(credential).then((found) => done(void settle(request, reply, judge(claims, found))), done)

@@ -11,8 +11,11 @@ declare module 'fastify' {
     operations: Map<string, FastifyContextConfig & { reads: boolean }>
   }
   interface FastifyRequest {
-    /** Asks the route's guard once more, for requests that last: why it would turn the caller away by now, if so. */
-    recheck(): Promise<Problem | undefined>
+    /**
+     * Asks the route's guard once more, for requests that last: why it would turn the caller away by now, if so.
+     * @param begun what was begun with an access token may be ended after it has expired
+     */
+    recheck(begun?: boolean): Promise<Problem | undefined>
   }
   interface FastifyContextConfig {
     /** The permission a credential needs, or `signed_in` for whoever is signed in. */
@@ -53,10 +56,10 @@ export default fp(
       const guard = guardFor(asked as Guard)
       route.onRequest = [...[route.onRequest ?? []].flat(), guard]
     })
-    app.decorateRequest('recheck', async function recheck(this: FastifyRequest) {
+    app.decorateRequest('recheck', async function recheck(this: FastifyRequest, begun = false) {
       const { config } = this.routeOptions
       if (config.public) return undefined
-      const found = await this.reidentify()
+      const found = await this.reidentify(begun)
       const judged = found instanceof Problem ? { auth: null, authProblem: found } : { auth: found, authProblem: null }
       const { ip, params } = this
       return refusalOf({ ...(config as unknown as Guard), reads: reads(this.method) }, { ...judged, ip, params })

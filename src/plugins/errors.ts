@@ -222,6 +222,7 @@ function databaseProblem(error: Error): Problem | undefined {
     case '23503':
       return new Problem('in_use', 'Other resources refer to this one, or it refers to one that does not exist.')
     case '22003':
+    case '22007':
     case '22008':
     case '22009':
     case '22021':

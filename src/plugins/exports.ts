@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { TObject, TSchema } from '@sinclair/typebox'
@@ -56,7 +55,8 @@ export const listAnswer = (page: TSchema) => ({
   },
 })
 
-const rowsAtOnce = 1_000
+/** As many as a page shows at most: a row can be large, and a page of them is in memory at once. */
+const rowsAtOnce = 200
 const exportsAtOnce = 2
 
 export default fp(
@@ -136,7 +136,7 @@ async function stream(reply: FastifyReply, type: string, fileName: string, body:
   reply.hijack()
   reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>)
   if (reply.request.method === 'HEAD') return void reply.raw.end()
-  const watch = watchClient(reply.raw)
+  const watch = watchClient(reply)
   try {
     await pipeline(body, reply.raw)
   } catch (error) {
@@ -152,14 +152,19 @@ async function stream(reply: FastifyReply, type: string, fileName: string, body:
 const lookEveryMs = 1_000
 const stalledMaxMs = 30_000
 
-/** Cuts off a client that has taken nothing for a while: it would hold what the export holds. */
-function watchClient(raw: ServerResponse) {
+/**
+ * Cuts off a client that has taken nothing for a while, for it would hold what the export holds; and one who would no
+ * longer get it, or whose credential cannot be judged.
+ */
+function watchClient({ raw, request }: FastifyReply) {
   let taken = 0
   let since = performance.now()
+  const cutOff = () => raw.destroy()
   return setInterval(() => {
     const now = raw.socket?.bytesWritten ?? 0
     if (now !== taken || !raw.writableNeedDrain) [taken, since] = [now, performance.now()]
-    else if (performance.now() - since > stalledMaxMs) raw.destroy()
+    else if (performance.now() - since > stalledMaxMs) cutOff()
+    request.recheck(true).then((refusal) => refusal && cutOff(), cutOff)
   }, lookEveryMs).unref()
 }
 

@@ -17,6 +17,10 @@ type Lists = {
 type Served = {
   app: FastifyInstance
   reads: () => number
+  /** The most rows that were asked for at once. */
+  most: () => number
+  /** Turns the caller away from now on. */
+  refuse: () => void
   get: (headers?: http.OutgoingHttpHeaders) => Promise<http.IncomingMessage>
 }
 
@@ -25,6 +29,8 @@ const test = base.extend<Lists>({
     const running: FastifyInstance[] = []
     await use(async (pageOf, pages) => {
       let reads = 0
+      let most = 0
+      let refusal: Problem | undefined
       const scope: TenantScope = {
         db: api.app.pools.requests.db,
         org_id: owner.orgId,
@@ -32,6 +38,7 @@ const test = base.extend<Lists>({
       }
       const app = Fastify({ handlerTimeout: 500 })
       running.push(app)
+      app.decorateRequest('recheck', async () => refusal)
       await app.register(errors)
       await app.register(exports)
       app.get('/things', async ({ query }, reply) =>
@@ -39,9 +46,10 @@ const test = base.extend<Lists>({
           scope,
           subject: 'thing',
           model: Type.Object({ name: Type.String(), more: Type.Any() }),
-          query: query as { cursor?: string },
-          read: async ({ cursor = '0' }) => {
+          query: query as { cursor?: string; limit?: number },
+          read: async ({ cursor = '0', limit = 0 }) => {
             reads++
+            most = Math.max(most, limit)
             const data = await pageOf(Number(cursor))
             return { data, next_cursor: Number(cursor) + 1 < pages ? String(Number(cursor) + 1) : null }
           },
@@ -54,7 +62,10 @@ const test = base.extend<Lists>({
         request.on('error', () => undefined) // seen where the answer is
         return (await once(request, 'response'))[0] as http.IncomingMessage
       }
-      return { app, reads: () => reads, get }
+      const refuse = () => {
+        refusal = new Problem('session_ended', 'This session has ended.')
+      }
+      return { app, reads: () => reads, most: () => most, refuse, get }
     })
     for (const app of running) {
       app.server.closeAllConnections()
@@ -122,6 +133,17 @@ describe('a list as a file', () => {
     await once(answer, 'readable')
     answer.destroy()
     expect(await settled(reads)).toBeLessThan(200)
+  })
+
+  test('breaks off when its caller would no longer get it, and takes no more at once than a page shows', async ({
+    serve,
+  }) => {
+    const { get, refuse, most } = await serve(large, 100_000)
+    const answer = await get()
+    await once(answer, 'readable')
+    refuse()
+    await expect(textOf(answer)).rejects.toMatchObject({ code: 'ECONNRESET' })
+    expect(most()).toBe(200)
   })
 
   test('breaks off where a page cannot be read, and is a problem where the first cannot', async ({ serve }) => {

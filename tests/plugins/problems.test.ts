@@ -59,6 +59,16 @@ describe('what is wrong with a request is answered as a problem document', () =>
       expectProblem(await owner.post('/loans', loanOf(id, { attributes })), 400, 'validation_failed')
   })
 
+  test('for a time that only our own judge takes for one', async ({ owner }) => {
+    const { id } = await newPortfolio(owner)
+    for (const between of ['%C2%A0', '%E2%80%A8', '%EF%BB%BF'])
+      expectProblem(
+        await owner.get(`/loans?portfolio_id=${id}&known_at=2024-01-01${between}00:00:00Z`),
+        400,
+        'validation_failed',
+      )
+  })
+
   test('for JSON that is no object', async ({ api }) => {
     for (const body of ['null', '[]', '1', '"x"', 'true'])
       expectProblem(await api.anonymous.post('/auth/login', body, json), 400, 'validation_failed')

@@ -50,6 +50,7 @@ export const bulk: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(LoansUpdateResult) },
       },
     },
-    async (request) => request.once((scope) => updates.run(() => updateLoans(scope, request.params.id, request.body))),
+    // Who waits for his turn must not hold a connection meanwhile, as `once` does.
+    async (request) => updates.run(() => request.once((scope) => updateLoans(scope, request.params.id, request.body))),
   )
 }

@@ -1,7 +1,7 @@
 import { getTableColumns, type SQL, sql } from 'drizzle-orm'
 import { integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import { listPage, oneOf } from '../../../db/list.ts'
-import type { TenantScope } from '../../../db/scope.ts'
+import { type TenantScope, unseen } from '../../../db/scope.ts'
 import { instant, tenantKey } from '../../../db/tables/columns.ts'
 import { loans } from '../../../db/tables/credit.ts'
 import { portfolioOfLoan } from '../loans/queries.ts'
@@ -36,10 +36,10 @@ const state = sql.raw(
 const changesOf = ({ org_id }: TenantScope, loanId: string): SQL => sql`(
   with states as (
     select version, known_from, known_to, import_id, superseded_by_user, superseded_by_import, ${state} as state
-    from loan_versions where org_id = ${org_id}::uuid and loan_id = ${loanId}::uuid and as_of is null
+    from loan_versions where org_id = ${unseen({ org_id })} and loan_id = ${loanId}::uuid and as_of is null
     union all
     select version, updated_at, null, import_id, null, null, ${state}
-    from ${loans} where org_id = ${org_id}::uuid and id = ${loanId}::uuid
+    from ${loans} where org_id = ${unseen({ org_id })} and id = ${loanId}::uuid
   ), steps as (
     select version, known_from as changed_at, lag(state) over past as old, state as new,
       lag(superseded_by_user) over past as changed_by,

@@ -145,10 +145,18 @@ export async function updatePortfolio(scope: TenantScope, id: string, patch: Por
   return oneOr404(made ? [made] : [])
 }
 
-/** Keeps new loans out meanwhile: they look at the currency again when this transaction has ended. */
-async function assertCurrency(scope: TenantScope, id: string, currency: string): Promise<void> {
+/**
+ * Waits for changes of what the portfolio holds, imports among them, and keeps new ones out until the transaction ends:
+ * they look at the portfolio again then.
+ * @throws Problem `not_found`; `resource_busy` where it would wait for long
+ */
+async function holdPortfolio(scope: TenantScope, id: string): Promise<Row> {
   const mine = and(owned(portfolios, scope), eq(portfolios.id, id))
-  const held = oneOr404(await scope.db.select().from(portfolios).where(mine).for('update'))
+  return oneOr404(await scope.db.select().from(portfolios).where(mine).for('update'))
+}
+
+async function assertCurrency(scope: TenantScope, id: string, currency: string): Promise<void> {
+  const held = await holdPortfolio(scope, id)
   const inside = and(owned(loans, scope), eq(loans.portfolio_id, id))
   const [loan] = await scope.db.select({ id: loans.id }).from(loans).where(inside).limit(1)
   if (held.currency !== currency && loan !== undefined)
@@ -161,14 +169,19 @@ async function assertCurrency(scope: TenantScope, id: string, currency: string):
     )
 }
 
-/** Archives a portfolio, or opens it again: neither changes anything where that is so already. */
-export async function archivePortfolio(scope: TenantScope, id: string, archive: boolean, version?: number) {
-  const { archived_at } = await getPortfolio(scope, id)
-  const patch = (archived_at !== null) === archive ? {} : { archived_at: archive ? (sql`now()` as never) : null }
-  const verb = archive ? 'archived' : 'unarchived'
-  const made = await updateAudited(scope, 'portfolio', portfolios, id, patch, version, verb)
-  return oneOr404(made ? [made] : [])
-}
+/**
+ * Archives a portfolio, or opens it again: neither changes anything where that is so already.
+ * @throws Problem `not_found`, `version_mismatch`; `resource_busy` while an import into it runs
+ */
+export const archivePortfolio = (scope: TenantScope, id: string, archive: boolean, version?: number) =>
+  scope.db.transaction(async (db) => {
+    const inside = { ...scope, db }
+    const { archived_at } = await holdPortfolio(inside, id)
+    const patch = (archived_at !== null) === archive ? {} : { archived_at: archive ? (sql`now()` as never) : null }
+    const verb = archive ? 'archived' : 'unarchived'
+    const made = await updateAudited(inside, 'portfolio', portfolios, id, patch, version, verb)
+    return oneOr404(made ? [made] : [])
+  })
 
 /**
  * A new portfolio with the settings of another and, unless told otherwise, its loans as they are: with ids of their own

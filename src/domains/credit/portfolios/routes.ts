@@ -158,7 +158,8 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { id } = request.params
-      const portfolio = await request.once((scope) => copies.run(() => duplicatePortfolio(scope, id, request.body)))
+      // Who waits for his turn must not hold a connection meanwhile, as `once` does.
+      const portfolio = await copies.run(() => request.once((scope) => duplicatePortfolio(scope, id, request.body)))
       return created(reply, `/api/v1/portfolios/${portfolio.id}`, portfolio)
     },
   )

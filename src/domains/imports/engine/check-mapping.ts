@@ -11,14 +11,21 @@ import { converterOf, type Target } from './target.ts'
 const isMapping = strictAjv().addSchema(mappingModels).getSchema('ImportMapping') as ValidateFunction<ImportMapping>
 
 /** As JSON writes what Postgres cannot store: NUL, and half of a surrogate pair. */
-const unstorable = /(?<!\\)\\u(0000|d[89a-f][0-9a-f]{2})/
+const unstorable = /(?<!\\)(?:\\\\)*\\u(0000|d[89a-f][0-9a-f]{2})/
+
+/** As JSON: a page of mappings, or of the events that record their changes, holds hundreds of them. */
+const lengthMax = 131_072
 
 /**
  * The mapping a client sent, checked as far as that needs no file.
  * @throws Problem `invalid_mapping` with pointers
  */
 export function checkMapping(mapping: unknown, target: Target): ImportMapping {
-  if (unstorable.test(JSON.stringify(mapping)))
+  const text = jsonOf(mapping)
+  if (text === undefined) throw invalidMapping([['', 'depth', 'is nested too deeply']])
+  if (text.length > lengthMax)
+    throw invalidMapping([['', 'max_length', `is longer than ${lengthMax} characters as JSON`]])
+  if (unstorable.test(text))
     throw invalidMapping([['', 'invalid_character', 'holds a character that cannot be stored']])
   if (!isMapping(mapping))
     throw invalidMapping(
@@ -32,6 +39,15 @@ export function checkMapping(mapping: unknown, target: Target): ImportMapping {
   const faults = [...faultsOf(mapping, target)]
   if (faults.length > 0) throw invalidMapping(faults)
   return mapping
+}
+
+/** What JSON.parse has read may still be nested too deeply to be written. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
 }
 
 /** Where in the mapping, as a JSON pointer, and what is wrong there. */

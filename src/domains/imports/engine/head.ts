@@ -1,9 +1,8 @@
 import { Problem } from '../../../lib/errors.ts'
 import { CsvReader, endOfFirstLine } from './csv.ts'
-import { columnsMax, type Header, readHeader } from './header.ts'
+import { columnsMax, type Header, headerMax, longHeader, readHeader } from './header.ts'
 
-/** How long the first line may be, and how much of a file is looked at, in characters. */
-const firstLineMax = 1_048_576
+/** How much of a file is looked at, in characters. */
 export const headMax = 1_048_576
 
 /** How much is looked at for the delimiter where the header line alone does not tell. */
@@ -36,8 +35,7 @@ export class Head {
    */
   async delimiter(): Promise<string> {
     while (!this.ended && endOfFirstLine(this.text) === -1) {
-      if (this.text.length > firstLineMax)
-        throw new Problem('csv_header_invalid', `The header line exceeds ${firstLineMax} characters.`)
+      if (this.text.length > headerMax) throw longHeader()
       await this.#more()
     }
     const found = delimitersIn(this.text)
@@ -112,8 +110,6 @@ export function readSample(text: string, delimiter: string, ended: boolean): Sam
   if (ended) reader.end()
   readOn()
   if (header === undefined)
-    throw ended
-      ? new Problem('csv_empty', 'The file is empty; it needs a header line at least.')
-      : new Problem('csv_header_invalid', `The header line exceeds ${firstLineMax} characters.`)
+    throw ended ? new Problem('csv_empty', 'The file is empty; it needs a header line at least.') : longHeader()
   return { header, records }
 }

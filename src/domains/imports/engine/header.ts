@@ -5,6 +5,8 @@ import { Problem } from '../../../lib/errors.ts'
 export const errorsColumn = '_errors'
 
 export const columnsMax = 2_000
+/** Characters of all names together. */
+export const headerMax = 1_048_576
 
 /** The first record of a file. */
 export type Header = {
@@ -14,10 +16,11 @@ export type Header = {
   names: string[]
 }
 
-/** @throws Problem `csv_header_invalid` for a name that is there twice, or too many columns */
+/** @throws Problem `csv_header_invalid` for a name that is there twice, too many columns, or too long names */
 export function readHeader(cells: string[], width: number): Header {
   if (width > columnsMax)
     throw new Problem('csv_header_invalid', `The header has ${width} columns; at most ${columnsMax} are read.`)
+  if (cells.reduce((sum, cell) => sum + cell.length, 0) > headerMax) throw longHeader()
   const names = cells.map((cell, at) => cleanCell(cell) || `column_${at + 1}`)
   const seen = new Set<string>()
   for (const name of names) {
@@ -29,6 +32,8 @@ export function readHeader(cells: string[], width: number): Header {
     throw new Problem('csv_header_invalid', 'The header holds a character that cannot be read; is the encoding right?')
   return { cells, names }
 }
+
+export const longHeader = () => new Problem('csv_header_invalid', `The header line exceeds ${headerMax} characters.`)
 
 /** A cell without the white space around it and without the escape that rejects files have. */
 export function cleanCell(cell: string): string {

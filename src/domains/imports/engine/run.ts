@@ -9,7 +9,6 @@ import type { Pools } from '../../../plugins/database.ts'
 import {
   advanceAsOf,
   createImport,
-  deleteRejects,
   failImport,
   findByKey,
   findSameFile,
@@ -19,9 +18,9 @@ import {
   lockPortfolio,
   readAsOf,
   saveProgress,
-  saveRejects,
 } from '../imports/queries.ts'
 import { failureOf, failureProblem } from '../imports/rules.ts'
+import { deleteRejects, saveRejects } from '../rejects/queries.ts'
 import { hashOptions, type Options } from './form.ts'
 import { type Job, noProgress, type Progress } from './job.ts'
 import { loadFile } from './load.ts'
@@ -40,6 +39,8 @@ export type ImportRequest = {
   parentId: string
   idempotencyKey: string | undefined
   upload: Upload<Options>
+  /** Why the caller may not do this any more, if so: an upload lasts. */
+  recheck: () => Promise<Problem | undefined>
 }
 
 /**
@@ -118,7 +119,7 @@ async function load(
   sql: TransactionSql,
   inside: TenantScope,
   row: ImportRow,
-  { scope, target, parentId, upload }: ImportRequest,
+  { scope, target, parentId, upload, recheck }: ImportRequest,
   { progress, opened }: Pick<Job, 'progress' | 'opened'>,
 ): Promise<{ ended: ImportRow; error?: unknown }> {
   const { id, org_id, as_of: date, previous_as_of } = row
@@ -132,7 +133,8 @@ async function load(
     saveRejects: (rejects) => saveRejects(scope, id, rejects),
   }
   const stopReporting = reportProgress(async () => {
-    if (await saveProgress(scope, id, progress)) upload.breakOff(cancelled())
+    const reason = (await saveProgress(scope, id, progress)) ? cancelled() : await recheck()
+    if (reason !== undefined) upload.breakOff(reason)
   })
   let failure: ImportFailure | null
   let error: unknown
@@ -141,6 +143,8 @@ async function load(
   await sql`savepoint loaded`
   try {
     await loadFile(sql, file, job)
+    const refusal = await recheck()
+    if (refusal !== undefined) throw refusal
     failure = await verdict(inside, row, upload, progress)
     if (!failure) await target.settle?.(inside, parentId, id)
   } catch (reason) {

@@ -1,4 +1,13 @@
-import { and, asc, eq, gt, type InferInsertModel, type InferSelectModel, isNull, type SQL, sql } from 'drizzle-orm'
+import {
+  and,
+  eq,
+  getTableColumns,
+  type InferInsertModel,
+  type InferSelectModel,
+  isNull,
+  type SQL,
+  sql,
+} from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { recordEvent } from '../../../db/audit.ts'
 import type { Db } from '../../../db/client.ts'
@@ -7,19 +16,23 @@ import { getOwned } from '../../../db/get.ts'
 import { compare, listPage } from '../../../db/list.ts'
 import { owned, type TenantScope } from '../../../db/scope.ts'
 import { portfolios } from '../../../db/tables/credit.ts'
-import { type ImportFailure, importRejects, imports } from '../../../db/tables/imports.ts'
+import { type ImportFailure, imports } from '../../../db/tables/imports.ts'
 import { oneOr404, Problem } from '../../../lib/errors.ts'
 import type { Page } from '../../../lib/page.ts'
 import type { Progress } from '../engine/job.ts'
-import type { Reject } from '../engine/rejects.ts'
 import type { Target } from '../engine/target.ts'
 import type { ImportQuery } from './schemas.ts'
 
 export type ImportRow = InferSelectModel<typeof imports>
 
+/** What only a single import is asked for, and what may be long. */
+const { header: _header, mapping: _mapping, ...listed } = getTableColumns(imports)
+type ListedImport = Omit<ImportRow, 'header' | 'mapping'>
+
 const list = {
   name: 'imports',
   table: imports,
+  columns: listed,
   sorts: { started_at: imports.started_at },
   filters: {
     status: compare(imports.status),
@@ -69,10 +82,11 @@ export async function failInterrupted(db: Db, condition?: SQL): Promise<number> 
 }
 
 /** One page of imports; one that died while it ran is shown as failed. */
-export async function listImports(scope: TenantScope, query: ImportQuery): Promise<Page<ImportRow>> {
-  const page = await listPage(scope, list, query)
+export async function listImports(scope: TenantScope, query: ImportQuery): Promise<Page<ListedImport>> {
+  const read = () => listPage<typeof imports, ListedImport>(scope, list, query)
+  const page = await read()
   const running = page.data.some(({ status }) => status === 'running')
-  return running && (await failInterrupted(scope.db, owned(imports, scope))) > 0 ? listPage(scope, list, query) : page
+  return running && (await failInterrupted(scope.db, owned(imports, scope))) > 0 ? read() : page
 }
 
 /** An import as its row says, which may say that it runs when nobody does so any more. */
@@ -264,32 +278,4 @@ export async function failImport(
     .where(one(scope, id))
     .returning()
   return oneOr404(rows)
-}
-
-export async function saveRejects({ db, org_id }: TenantScope, id: string, rejects: Reject[]): Promise<void> {
-  await db.execute(sql`
-    insert into ${importRejects} (org_id, import_id, line, cells, errors)
-    select ${org_id}::uuid, ${id}::uuid, line, cells, errors
-    from json_to_recordset(${JSON.stringify(rejects)}::json) as reject (line int, cells text[], errors text)`)
-}
-
-export const deleteRejects = ({ db, org_id }: TenantScope, id: string) =>
-  db.delete(importRejects).where(and(eq(importRejects.org_id, org_id), eq(importRejects.import_id, id)))
-
-const rejectsAtOnce = 500
-
-/** The rejected rows in the order of the file, a few at a time: no connection is held while a slow client reads. */
-export async function* rejectsOf({ db, org_id }: TenantScope, id: string): AsyncGenerator<Reject[]> {
-  const mine = and(eq(importRejects.org_id, org_id), eq(importRejects.import_id, id))
-  for (let line = 0; ; ) {
-    const rows = await db
-      .select({ line: importRejects.line, cells: importRejects.cells, errors: importRejects.errors })
-      .from(importRejects)
-      .where(and(mine, gt(importRejects.line, line)))
-      .orderBy(asc(importRejects.line))
-      .limit(rejectsAtOnce)
-    if (rows.length === 0) return
-    yield rows
-    line = rows.at(-1)?.line ?? line
-  }
 }

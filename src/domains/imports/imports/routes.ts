@@ -16,16 +16,9 @@ import { prepareTarget, type Target } from '../engine/target.ts'
 import { fileRoute, openUpload } from '../engine/upload.ts'
 import { recallMapping } from '../mappings/queries.ts'
 import { ImportMapping, mappingModels } from '../mappings/schemas.ts'
+import { rejectsOf } from '../rejects/queries.ts'
 import { importRollback } from '../rollback/routes.ts'
-import {
-  failInterrupted,
-  getImport,
-  holdParent,
-  type ImportRow,
-  listImports,
-  rejectsOf,
-  requestCancel,
-} from './queries.ts'
+import { failInterrupted, getImport, holdParent, type ImportRow, listImports, requestCancel } from './queries.ts'
 import { presentImport, usedMapping } from './rules.ts'
 import { Import, ImportError, ImportForm, ImportPage, ImportQuery } from './schemas.ts'
 
@@ -198,7 +191,8 @@ async function receive(
   const upload = await openUpload(request, importForm(target), limits)
   try {
     await recallMapping(scope, upload.options, target)
-    return await runImport({ pools, scope, target, parentId, idempotencyKey: key, upload })
+    const recheck = () => request.recheck(true)
+    return await runImport({ pools, scope, target, parentId, idempotencyKey: key, upload, recheck })
   } finally {
     upload.close()
   }

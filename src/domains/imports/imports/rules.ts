@@ -7,7 +7,7 @@ import type { ImportRow } from './queries.ts'
 import type { Import } from './schemas.ts'
 
 /** An import as the API shows it; of one that runs, duration and rate so far. */
-export function presentImport(row: ImportRow, nowMs = Date.now()): Import {
+export function presentImport(row: Omit<ImportRow, 'header' | 'mapping'>, nowMs = Date.now()): Import {
   const ended = row.finished_at === null ? nowMs : Date.parse(row.finished_at)
   const duration_ms = Math.max(0, ended - Date.parse(row.started_at))
   return { ...row, duration_ms, rows_per_second: Math.round((row.received * 1_000) / Math.max(1, duration_ms)) }
@@ -31,9 +31,12 @@ export function failureProblem({ id, failure }: Pick<ImportRow, 'id' | 'failure'
 /** SQLSTATE of what another change at the same moment causes: deadlocks, failed serialisation, and a row that is gone. */
 const metAnother = /^(40...|23503)$/
 
+/** A refusal may name every column of a file. */
+const detailMax = 2_000
+
 /** What an error that broke the import off says of it. */
 export function failureOf(error: unknown, unavailable: boolean): ImportFailure {
-  if (error instanceof Problem) return { code: error.code, detail: printable(error.message) }
+  if (error instanceof Problem) return { code: error.code, detail: printable(error.message, detailMax) }
   if (metAnother.test(databaseError(error)?.code ?? ''))
     return { code: 'unavailable', detail: 'Another change met this import at the same moment; send it again.' }
   return unavailable

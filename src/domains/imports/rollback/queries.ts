@@ -4,7 +4,7 @@ import { recordEvent } from '../../../db/audit.ts'
 import { bookColumns } from '../../../db/book.ts'
 import { type History, historyOfTable } from '../../../db/history.ts'
 import type { ImportTarget } from '../../../db/import-target.ts'
-import { owned, type TenantScope } from '../../../db/scope.ts'
+import { owned, type TenantScope, unseen } from '../../../db/scope.ts'
 import { loans, portfolios } from '../../../db/tables/credit.ts'
 import { imports } from '../../../db/tables/imports.ts'
 import { oneOr404, Problem } from '../../../lib/errors.ts'
@@ -104,7 +104,7 @@ async function look({ db, org_id }: TenantScope, row: ImportRow, table: PgTable,
   await db.execute(sql`
     create temp table ${ids} on commit drop as
     select o.id, ${image} as image_id, coalesce(${edited}, false) as edited, coalesce(${used}, false) as used
-    from ${table} o where o.org_id = ${org_id}::uuid and o.portfolio_id = ${row.portfolio_id}::uuid
+    from ${table} o where o.org_id = ${unseen({ org_id })} and o.portfolio_id = ${row.portfolio_id}::uuid
       and o.import_id = ${row.id}::uuid and ${history?.holds ?? sql`true`} for update of o`)
   await db.execute(sql`analyze ${ids}`)
   const [counted] = await db.execute<{ found: number; changed: number }>(sql`
@@ -125,7 +125,7 @@ const usedOf = ({ id }: ImportRow) => sql`coalesce(
  * import has just filled are often those of an empty one.
  */
 async function undo({ db, org_id, actor }: TenantScope, { table, history, ids }: Undone): Promise<void> {
-  const mine = sql`org_id = ${org_id}::uuid`
+  const mine = sql`org_id = ${unseen({ org_id })}`
   const inserted = sql`${mine} and id = any (array(select id from ${ids} where image_id is null))`
   if (history === undefined) return void (await db.execute(sql`delete from ${table} where ${inserted}`))
   const { since, keep, dated, keys } = history

@@ -39,11 +39,7 @@ export async function propose(
   given: Record<string, string>,
 ): Promise<Proposal[]> {
   const candidates: Candidate[] = []
-  for (const field of target.fields.keys()) {
-    candidates.push(...candidatesFor(field, columns, target))
-    // Other requests have their turn.
-    await setImmediate()
-  }
+  for (const field of target.fields.keys()) candidates.push(...(await candidatesFor(field, columns, target)))
   candidates.sort((a, b) => b.confidence - a.confidence)
   const fields = new Map<string, Candidate>()
   const taken = new Set<Column>()
@@ -53,7 +49,11 @@ export async function propose(
     fields.set(field, candidate)
     taken.add(column)
   }
-  const proposals = [...fields.values()].map((found) => proposalOf(found, candidates, columns, taken, target))
+  const proposals: Proposal[] = []
+  for (const found of fields.values()) {
+    proposals.push(proposalOf(found, candidates, columns, taken, target))
+    await setImmediate()
+  }
   for (const [field, constant] of Object.entries(given))
     if (!fields.has(field))
       proposals.push({
@@ -88,14 +88,24 @@ function proposalOf(
   }
 }
 
-function candidatesFor(field: string, columns: readonly Column[], target: Target): Candidate[] {
+/** After so many milliseconds other requests have their turn. */
+const stretchMs = 5
+
+async function candidatesFor(field: string, columns: readonly Column[], target: Target): Promise<Candidate[]> {
   const hint = target.hints?.[field] ?? {}
   const known = [field, ...(hint.names ?? [])].map(wordsOf)
-  return columns.flatMap((column): Candidate[] => {
+  const candidates: Candidate[] = []
+  await setImmediate()
+  let since = performance.now()
+  for (const column of columns) {
     const named = likeness(column.words, known)
     const found = named >= toldFrom ? byName(field, column, named, target) : byCells(field, column, hint, target)
-    return found === undefined || found.confidence < unlikely ? [] : [found]
-  })
+    if (found !== undefined && found.confidence >= unlikely) candidates.push(found)
+    if (performance.now() - since < stretchMs) continue
+    await setImmediate()
+    since = performance.now()
+  }
+  return candidates
 }
 
 function byName(field: string, column: Column, named: number, target: Target): Candidate {

@@ -88,3 +88,19 @@ describe('all loans of a filter', () => {
     expect((await other.post(path, { filter: {}, patch: { stage: 1 } })).status).toBe(404)
   })
 })
+
+test('changes that wait for their turn take no connection from others', async ({ api, owner, sql }) => {
+  const { id } = await newPortfolio(owner)
+  const loan = await newLoan(owner, id)
+  const answers = await sql.begin(async (busy) => {
+    await busy`select from loans where id = ${loan.id} for update`
+    const patch = { filter: {}, patch: { stage: 2 } }
+    const asked = Array.from({ length: api.config.database.poolMax + 1 }, (_, at) =>
+      owner.post(`/portfolios/${id}/loans/update`, patch, { 'idempotency-key': `turn-${at}` }),
+    )
+    await expect.poll(async () => (await sql`select from pg_locks where not granted`).length).toBe(1)
+    expect((await owner.get(`/portfolios/${id}`)).status).toBe(200)
+    return { asked }
+  })
+  expect((await Promise.all(answers.asked)).map(({ status }) => status)).not.toContain(503)
+})

@@ -28,6 +28,7 @@ describe('the loans as CSV', () => {
       'a\r\nb',
       "'=x",
       'ß€😀',
+      ...[' =1', '\n@b', '\nb', '\u00a0-1', '\ufeff+1', '\uff1d1', '\u3000\uff0d1', '- 1', '~=1'],
     ]
     for (const [at, borrower_name] of names.entries())
       await newLoan(owner, id, { borrower_name, loan_number: `N${at}`, balance: `-${at}.50`, country: null })

@@ -23,6 +23,20 @@ describe('an archived portfolio', () => {
   })
 })
 
+describe('a portfolio that is being archived', () => {
+  test('waits for who is changing what it holds', async ({ owner, sql }) => {
+    const { id } = await newPortfolio(owner)
+    const archived = await sql.begin(async (importing) => {
+      await importing`select from portfolios where id = ${id} for key share`
+      const answer = owner.post(`/portfolios/${id}/archive`)
+      const waiting = () => sql`select from pg_locks where not granted`
+      await expect.poll(async () => (await waiting()).length, { interval: 10 }).toBe(1)
+      return { answer }
+    })
+    expect((await archived.answer).status).toBe(200)
+  })
+})
+
 describe('a duplicate', () => {
   test('has the settings and the loans of the first, under ids of its own', async ({ owner, sql }) => {
     const settings = { code: 'ONE', as_of: '2024-12-31', bucket_edges: [1, 30], asset_class: 'SME' }

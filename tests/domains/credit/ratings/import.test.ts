@@ -1,7 +1,9 @@
 import { expect } from 'vitest'
-import { type Client, test } from '../../../helpers/api.ts'
+import { ratingTarget } from '../../../../src/domains/credit/ratings/imported/queries.ts'
+import type { Client } from '../../../helpers/api.ts'
 import { newLoan, newPortfolio, newScale } from '../../../helpers/credit.ts'
 import { multipart, multipartType } from '../../../helpers/imports.ts'
+import { test } from '../../../helpers/sql.ts'
 
 const importFile = (client: Client, path: string, lines: string[], fields: Record<string, string> = {}) => {
   const parts = Object.entries(fields).map(([name, value]) => ({ name, value }))
@@ -64,6 +66,19 @@ test('ratings that break the rules together fail the import, with the numbers of
   const { id } = await newPortfolio(owner)
   const without = await importFile(owner, `/portfolios/${id}/ratings/import`, [header, 'L-1,A,2021-01-01,'])
   expect([without.status, without.body.code]).toEqual([422, 'rating_scale_missing'])
+})
+
+test('a grade that its scale has lost while the file was read fails the import', async ({ api, owner, sql }) => {
+  const { portfolio, path } = await newBook(owner)
+  const { body } = await importFile(owner, path, [header, 'L-1,A,2021-01-01,', 'L-2,B,2021-01-01,'])
+  const settle = () =>
+    api.app.pools.ingest.transaction(async (db) => {
+      const actor = { user_id: owner.id, principal: `user:${owner.id}`, request_id: 'settle', ip: '' }
+      await ratingTarget.settle?.({ db, org_id: owner.orgId, actor }, portfolio.id, body.id)
+    })
+  await settle()
+  await sql`update rating_scales set grades = grades - 0 where id = ${portfolio.rating_scale_id}`
+  await expect(settle()).rejects.toMatchObject({ code: 'unknown_grade', message: expect.stringContaining('grade A ') })
 })
 
 test('an import of ratings that is rolled back leaves none of them', async ({ owner }) => {

@@ -124,12 +124,16 @@ describe('a formula', () => {
     fc.assert(
       fc.property(fc.array(cell, { minLength: 2, maxLength: 3 }), (cells) => {
         const text = csvRecord(cells.map((one) => (one.startsWith("'") ? `x${one}` : one)))
-        for (const one of parseRecord(text.slice(0, -2), ',')) expect(one).not.toMatch(/^[=+@\t\r]/)
+        for (const one of parseRecord(text.slice(0, -2), ',')) expect(one).not.toMatch(/^\s*[=+@]|^[\t\r\n]/)
         expect(parseRecord(text.slice(0, -2), ',').map(unescapeFormula)).toEqual(
           cells.map((one) => (one.startsWith("'") ? `x${one}` : one)),
         )
       }),
     )
     expect(csvRecord(['-1.5', '-1+1', '+1', "'=x"])).toBe("-1.5,'-1+1,'+1,'=x\r\n")
+    for (const cell of [' =1', '\u00a0@a', '\n1', '\n=1', '\uff1d1', '\uff0b1', '\u3000\uff0d1', '\uff201']) {
+      const [read = ''] = parseRecord(csvRecord([cell, 'x']).slice(0, -2), ',')
+      expect([read, unescapeFormula(read)]).toEqual([`'${cell}`, cell])
+    }
   })
 })

@@ -206,10 +206,21 @@ test('an option that says it is JSON is refused by its name', async ({ owner }) 
 for (const [title, name] of [
   ['NUL', 'a\u0000b'],
   ['half a surrogate pair', '\ud800'],
+  ['NUL after a backslash', '\\\u0000'],
 ])
   test(`a mapping with ${title} is refused`, async ({ owner }) => {
     const { id } = await newPortfolio(owner)
     const mapping = JSON.stringify({ name, fields: {} })
     const { status, body } = await sendParts(owner, id, [field('mapping', mapping), file])
     expect([status, body.code, body.errors[0].code]).toEqual([400, 'invalid_mapping', 'invalid_character'])
+  })
+
+for (const [title, mapping, code] of [
+  ['that is 40,000 levels deep', `${'{"a":'.repeat(40_000)}1${'}'.repeat(40_000)}`, 'depth'],
+  ['longer than 128 KB', JSON.stringify({ fields: {}, ignore: ['x'.repeat(140_000)] }), 'max_length'],
+] as const)
+  test(`a mapping ${title} is refused`, async ({ owner }) => {
+    const { id } = await newPortfolio(owner)
+    const { status, body } = await sendParts(owner, id, [field('mapping', mapping), file])
+    expect([status, body.code, body.errors?.[0].code]).toEqual([400, 'invalid_mapping', code])
   })

@@ -133,6 +133,18 @@ describe('a running import', () => {
     expect((await importCsv(owner, portfolio, tapeOf(2))).body).toMatchObject({ status: 'completed', inserted: 2 })
   })
 
+  test('whose caller is signed out midway loads nothing, and is told so', async ({ api, owner }) => {
+    const { id: portfolio } = await newPortfolio(owner)
+    const [writer, id] = [await api.signIn(owner.email), newId()]
+    const upload = await beginUpload(api.address, writer.token, portfolio, { id }, tapeOf(10))
+    await untilImport(owner, id, { status: 'running', received: 10 })
+    await writer.post('/auth/logout')
+    expect(await upload.answer).toMatchObject({ status: 401, body: { code: 'session_ended', import_id: id } })
+    upload.cut()
+    await untilImport(owner, id, { status: 'failed', inserted: 0, failure: { code: 'session_ended' } })
+    expect(await countLoans(owner, portfolio)).toBe(0)
+  })
+
   test('that has failed answers at once, and the connection serves the next request', async ({ api, owner }) => {
     const { id: portfolio } = await newPortfolio(owner)
     const upload = await beginUpload(api.address, owner.token, portfolio, {}, 'a,a\n')

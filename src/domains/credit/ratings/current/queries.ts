@@ -2,7 +2,7 @@ import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { recordEvent, updateAudited } from '../../../../db/audit.ts'
 import { keepVersions } from '../../../../db/book.ts'
 import type { Db } from '../../../../db/client.ts'
-import { owned, type TenantScope } from '../../../../db/scope.ts'
+import { owned, type TenantScope, unseen } from '../../../../db/scope.ts'
 import { loans } from '../../../../db/tables/credit.ts'
 import { ratingHistory } from '../../../../db/tables/ratings.ts'
 
@@ -42,7 +42,7 @@ export const followRatings = (scope: TenantScope, portfolioId: string, which: SQ
     sql`
       select rating_history.loan_id, ${gradeToday} as grade from rating_history
       join portfolios p on (p.org_id, p.id, p.rating_scale_id) = (rating_history.org_id, rating_history.portfolio_id, rating_history.scale_id)
-      where rating_history.org_id = ${scope.org_id} and rating_history.portfolio_id = ${portfolioId}
+      where rating_history.org_id = ${unseen(scope)} and rating_history.portfolio_id = ${portfolioId}
         and exists (select from rating_history r where (r.org_id, r.loan_id, r.scale_id) = (rating_history.org_id, rating_history.loan_id, rating_history.scale_id) and ${which})
       group by rating_history.loan_id`,
     importId,
@@ -58,11 +58,11 @@ export async function followHeld(scope: TenantScope, portfolioId: string, held: 
     with held as materialized (${held}),
     before as (
       select loans.* from loans join held on held.loan_id = loans.id
-      where loans.org_id = ${scope.org_id} and loans.rating is distinct from held.grade
+      where loans.org_id = ${unseen(scope)} and loans.rating is distinct from held.grade
       order by loans.id for update of loans),
     change as (
       update loans set rating = held.grade, version = loans.version + 1, updated_at = now()
-      from before join held on held.loan_id = before.id where loans.org_id = ${scope.org_id} and loans.id = before.id),
+      from before join held on held.loan_id = before.id where loans.org_id = ${unseen(scope)} and loans.id = before.id),
     past as (${keepVersions(sql`before`, by)})
     select count(*)::int as loans from before`)
   if (!changed?.loans) return

@@ -1,6 +1,6 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { ImportTarget, OpenTarget, RowFault } from '../../../../db/import-target.ts'
-import { owned, type TenantScope } from '../../../../db/scope.ts'
+import { owned, type TenantScope, unseen } from '../../../../db/scope.ts'
 import { type Grade, loans, portfolios, ratingScales } from '../../../../db/tables/credit.ts'
 import { ratingHistory } from '../../../../db/tables/ratings.ts'
 import { oneOr404, Problem, type ProblemCode } from '../../../../lib/errors.ts'
@@ -82,11 +82,32 @@ const loansToldMax = 20
  */
 async function settle(scope: TenantScope, portfolioId: string, importId: string): Promise<void> {
   const ours = sql`h.import_id is not distinct from ${importId}::uuid`
+  await assertGrades(scope, portfolioId, importId)
   await chain(scope, portfolioId, importId, { stated: sql`(${ours} and h.version = 1)` })
   await refuseFaults(scope)
   await applyChain(scope, importId)
   const which = sql`r.import_id = ${importId}`
   await followRatings(scope, portfolioId, which, importId)
+}
+
+/**
+ * Looks at the grades once more, and keeps them as they are until the transaction ends: while a file was read, a scale may
+ * have lost some that nobody had yet.
+ * @throws Problem `unknown_grade`
+ */
+async function assertGrades(scope: TenantScope, portfolioId: string, importId: string): Promise<void> {
+  const imported = sql`rating_history h where h.org_id = ${unseen(scope)} and h.portfolio_id = ${portfolioId} and h.import_id = ${importId}`
+  await scope.db.execute(sql`
+    select from rating_scales where org_id = ${unseen(scope)} and id in (select scale_id from ${imported}) for share`)
+  const [lost] = await scope.db.execute<{ grade: string }>(sql`
+    select h.grade from ${imported} and h.grade is not null and not exists (
+      select from rating_scales s, jsonb_array_elements(s.grades) g
+      where s.org_id = h.org_id and s.id = h.scale_id and g ->> 'grade' = h.grade) limit 1`)
+  if (lost !== undefined)
+    throw new Problem(
+      'unknown_grade',
+      `The rating scale has lost the grade ${lost.grade} meanwhile; nothing was loaded.`,
+    )
 }
 
 /**
@@ -107,17 +128,17 @@ async function unsettle(scope: TenantScope, portfolioId: string, importId: strin
     select h.loan_id, case when bool_or(${others})
       then max(h.grade) filter (where ${others} and h.effective_from <= current_date and (h.effective_to is null or h.effective_to > current_date))
       else (coalesce((select array[v.rating] from loan_versions v
-        where v.org_id = ${scope.org_id} and v.loan_id = h.loan_id and v.superseded_by_import = ${importId}::uuid and v.as_of is null
-        order by v.known_from limit 1), (select array[l.rating] from loans l where l.org_id = ${scope.org_id} and l.id = h.loan_id)))[1] end as grade
+        where v.org_id = ${unseen(scope)} and v.loan_id = h.loan_id and v.superseded_by_import = ${importId}::uuid and v.as_of is null
+        order by v.known_from limit 1), (select array[l.rating] from loans l where l.org_id = ${unseen(scope)} and l.id = h.loan_id)))[1] end as grade
     from rating_history h join portfolios p on (p.org_id, p.id, p.rating_scale_id) = (h.org_id, h.portfolio_id, h.scale_id)
-    where h.org_id = ${scope.org_id} and h.portfolio_id = ${portfolioId} and h.loan_id in (${loansOf(scope, portfolioId, importId)})
+    where h.org_id = ${unseen(scope)} and h.portfolio_id = ${portfolioId} and h.loan_id in (${loansOf(scope, portfolioId, importId)})
     group by h.loan_id`
   await followHeld(scope, portfolioId, held)
 }
 
-const loansOf = ({ org_id }: TenantScope, portfolioId: string, importId: string) => sql`
+const loansOf = (scope: TenantScope, portfolioId: string, importId: string) => sql`
   select loan_id from rating_history
-  where org_id = ${org_id} and portfolio_id = ${portfolioId} and import_id = ${importId}`
+  where org_id = ${unseen(scope)} and portfolio_id = ${portfolioId} and import_id = ${importId}`
 
 type Chained = {
   /** Whether what a rating (`h`) says of its end and its action must fit. */
@@ -138,20 +159,22 @@ async function chain(
   importId: string,
   { stated, only = sql`true`, effectiveTo = sql`h.effective_to` }: Chained,
 ): Promise<void> {
-  const { db, org_id } = scope
+  const { db } = scope
   const touched = loansOf(scope, portfolioId, importId)
-  await db.execute(sql`select from loans where org_id = ${org_id} and id in (${touched}) order by id for no key update`)
+  await db.execute(
+    sql`select from loans where org_id = ${unseen(scope)} and id in (${touched}) order by id for no key update`,
+  )
   await db.execute(sql`
     create temp table rating_chain on commit drop as
     with grades as (
       select s.id as scale_id, g.* from rating_scales s,
         jsonb_to_recordset(s.grades) as g(grade text, ordinal int, pd numeric, is_default boolean)
-      where s.org_id = ${org_id}
+      where s.org_id = ${unseen(scope)}
     ), rated as (
       select h.id, h.loan_id, h.scale_id, h.grade, h.action, h.effective_from, ${effectiveTo} as effective_to, h.pd,
         ${stated} as stated, g.ordinal, g.pd as grade_pd, g.is_default
       from rating_history h left join grades g on g.scale_id = h.scale_id and g.grade = h.grade
-      where h.org_id = ${org_id} and h.loan_id in (${touched}) and ${only}
+      where h.org_id = ${unseen(scope)} and h.loan_id in (${touched}) and ${only}
     ), chained as (
       select *, lag(grade) over history as old_grade, lag(ordinal) over history as old_ordinal,
         coalesce(lag(is_default) over history, false) as old_default,
@@ -166,25 +189,26 @@ async function chain(
 }
 
 /** Writes what follows from the chain, and drops it. The import's own rows keep their version. */
-async function applyChain({ db, org_id }: TenantScope, importId: string): Promise<void> {
+async function applyChain(scope: TenantScope, importId: string): Promise<void> {
+  const { db } = scope
   await db.execute(sql`
     update rating_history h set effective_to = c.until, action = c.settled, pd = c.settled_pd, updated_at = now(),
       version = h.version + (h.import_id is distinct from ${importId}::uuid)::int
     from rating_chain c
-    where h.org_id = ${org_id} and h.id = c.id
+    where h.org_id = ${unseen(scope)} and h.id = c.id
       and (h.effective_to, h.action, h.pd) is distinct from (c.until, c.settled, c.settled_pd)`)
   await db.execute(sql`drop table rating_chain`)
 }
 
-async function refuseFaults({ db, org_id }: TenantScope): Promise<void> {
-  const rows = await db.execute<{ fault: number; loans: string[]; count: number }>(sql`
+async function refuseFaults(scope: TenantScope): Promise<void> {
+  const rows = await scope.db.execute<{ fault: number; loans: string[]; count: number }>(sql`
     with judged as (
       select loan_number, case
         when stated and effective_from < originated_on then 0
         when stated and effective_to > next_from then 1
         when old_default and grade is not null then 2
         when grade is null and old_grade is null or stated and action <> settled then 3 end as fault
-      from rating_chain c join loans l on l.org_id = ${org_id} and l.id = c.loan_id)
+      from rating_chain c join loans l on l.org_id = ${unseen(scope)} and l.id = c.loan_id)
     select fault, (array_agg(distinct loan_number order by loan_number))[:${loansToldMax}::int] as loans,
       count(distinct loan_number)::int as count
     from judged where fault is not null group by fault order by fault limit 1`)
