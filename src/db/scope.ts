@@ -46,3 +46,6 @@ export const owned = (table: { org_id: PgColumn }, scope: { org_id: string | Pla
  * tenant's rows for each that is looked for by its id.
  */
 export const unseen = ({ org_id }: { org_id: string | Placeholder }): SQL => sql`(select ${org_id}::uuid)`
+
+/** Gives the transaction the time that a change of a million rows takes. */
+export const unhurried = sql`set local statement_timeout = '5min'`

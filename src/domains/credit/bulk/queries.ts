@@ -1,13 +1,13 @@
 import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm'
 import { recordEvent } from '../../../db/audit.ts'
 import { keepVersions } from '../../../db/book.ts'
-import { owned, type TenantScope } from '../../../db/scope.ts'
+import { owned, type TenantScope, unhurried } from '../../../db/scope.ts'
 import { loans } from '../../../db/tables/credit.ts'
 import { type BulkResult, runBulk } from '../../../lib/bulk.ts'
 import { createLoan, deleteLoan, loanFilters, problemOf, updateLoan } from '../loans/queries.ts'
 import { termsFault } from '../loans/rules.ts'
 import type { LoanCreate, LoanUpdate } from '../loans/schemas.ts'
-import { openTerms, unhurried } from '../portfolios/queries.ts'
+import { openTerms } from '../portfolios/queries.ts'
 import { assertComplete } from './rules.ts'
 import {
   type LoanBulk,

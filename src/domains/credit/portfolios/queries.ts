@@ -4,7 +4,7 @@ import { bookColumns } from '../../../db/book.ts'
 import { missingReference, taken, withConstraints } from '../../../db/errors.ts'
 import { getOwned } from '../../../db/get.ts'
 import { compare, containsText, listPage } from '../../../db/list.ts'
-import { owned, type TenantScope } from '../../../db/scope.ts'
+import { owned, type TenantScope, unhurried } from '../../../db/scope.ts'
 import { type DefaultDefinition, type Grade, loans, portfolios, ratingScales } from '../../../db/tables/credit.ts'
 import { invalidField, notFound, oneOr404, Problem } from '../../../lib/errors.ts'
 import { newId } from '../../../lib/ids.ts'
@@ -235,9 +235,6 @@ async function copyLoans({ db, org_id }: TenantScope, from: string, to: string):
   return copied.count
 }
 
-/** Gives the transaction the time that a million loans take. */
-export const unhurried = sql`set local statement_timeout = '5min'`
-
 /**
  * Deletes a portfolio; with `cascade` its loans too, in the same transaction.
  * @throws Problem `in_use` when it holds loans and `cascade` was not asked for
@@ -258,6 +255,7 @@ export async function deletePortfolio(
 }
 
 async function deleteLoans(scope: TenantScope, portfolioId: string) {
+  await scope.db.execute(unhurried)
   const gone = await scope.db.delete(loans).where(and(owned(loans, scope), eq(loans.portfolio_id, portfolioId)))
   if (gone.count > 0)
     await recordEvent(scope, {

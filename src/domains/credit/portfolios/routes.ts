@@ -1,10 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { Problem } from '../../../lib/errors.ts'
-import { Limiter } from '../../../lib/limiter.ts'
 import { created, ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
 import { listAnswer } from '../../../plugins/exports.ts'
+import { longWork } from '../../../plugins/long-work.ts'
 import {
   archivePortfolio,
   createPortfolio,
@@ -37,18 +36,13 @@ const models = [
 ]
 const tags = ['credit']
 /** A copy of a million loans takes longer than other requests may. */
-const copyWithinMs = 300_000
-const copiesAtOnce = 1
-const copiesWaiting = 16
 const read = { permission: 'credit:read' }
 const write = { permission: 'credit:write' }
 
 export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of models) app.addSchema(model)
-  const copies = new Limiter(copiesAtOnce, copiesWaiting, () => {
-    const detail = 'Portfolios are being duplicated, one after another, and many wait; try again in a moment.'
-    return new Problem('busy', detail, { retryAfterS: 5 })
-  })
+  const copies = longWork('Portfolios are being duplicated')
+  const deletions = longWork('Portfolios are being deleted with their loans')
 
   app.get(
     '/portfolios',
@@ -145,7 +139,7 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/portfolios/:id/duplicate',
     {
-      handlerTimeout: copyWithinMs,
+      handlerTimeout: copies.handlerTimeout,
       config: write,
       schema: {
         operationId: 'duplicatePortfolio',
@@ -158,8 +152,7 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { id } = request.params
-      // Who waits for his turn must not hold a connection meanwhile, as `once` does.
-      const portfolio = await copies.run(() => request.once((scope) => duplicatePortfolio(scope, id, request.body)))
+      const portfolio = await copies.once(request, (scope) => duplicatePortfolio(scope, id, request.body))
       return created(reply, `/api/v1/portfolios/${portfolio.id}`, portfolio)
     },
   )
@@ -167,6 +160,7 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/portfolios/:id',
     {
+      handlerTimeout: deletions.handlerTimeout,
       config: write,
       schema: {
         operationId: 'deletePortfolio',
@@ -178,7 +172,9 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await deletePortfolio(request.scope, request.params.id, request.query.cascade === true, ifMatch(request))
+      const { scope, params, query } = request
+      const remove = () => deletePortfolio(scope, params.id, query.cascade === true, ifMatch(request))
+      await (query.cascade ? deletions.run(remove) : remove())
       return reply.code(204).send(null)
     },
   )

@@ -4,7 +4,7 @@ import { knownAt } from '../../../db/book.ts'
 import { clientOf } from '../../../db/client.ts'
 import { withConstraints } from '../../../db/errors.ts'
 import { compare, listPage } from '../../../db/list.ts'
-import { owned, type TenantScope } from '../../../db/scope.ts'
+import { owned, type TenantScope, unhurried } from '../../../db/scope.ts'
 import { loans, loanVersions } from '../../../db/tables/credit.ts'
 import { assertVersion, notFound, oneOr404, Problem } from '../../../lib/errors.ts'
 import { newId } from '../../../lib/ids.ts'
@@ -12,7 +12,7 @@ import { cursorBinding, decodeCursor, encodeCursor, invalidCursor, type Page } f
 import { portfolioOfLoan, problemOf } from '../loans/queries.ts'
 import { derive, originationFault, termsFault } from '../loans/rules.ts'
 import { LoanFields } from '../loans/schemas.ts'
-import { getPortfolio, openTerms, unhurried } from '../portfolios/queries.ts'
+import { getPortfolio, openTerms } from '../portfolios/queries.ts'
 import type {
   ReportingDate,
   ReportingDateQuery,

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { ifMatch, send } from '../../../lib/reply.ts'
 import { IdParams, ref } from '../../../lib/schema.ts'
 import { listAnswer } from '../../../plugins/exports.ts'
+import { longWork } from '../../../plugins/long-work.ts'
 import { correctSnapshot, deleteSnapshots, listReportingDates, listSnapshots, recordSnapshot } from './queries.ts'
 import {
   ReportingDate,
@@ -20,11 +21,10 @@ const models = [ReportingDate, ReportingDatePage, Snapshot, SnapshotFields, Snap
 const tags = ['credit']
 const read = { permission: 'credit:read', problems: [406] }
 const write = { permission: 'credit:write', problems: [409, 422] }
-/** A date may have a million snapshots. */
-const deleteWithinMs = 300_000
 
 export const snapshots: FastifyPluginAsyncTypebox = async (app) => {
   for (const model of models) app.addSchema(model)
+  const deletions = longWork('Reports are being taken back')
 
   app.get(
     '/portfolios/:id/snapshots',
@@ -49,7 +49,7 @@ export const snapshots: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/portfolios/:id/snapshots/:as_of',
     {
-      handlerTimeout: deleteWithinMs,
+      handlerTimeout: deletions.handlerTimeout,
       config: write,
       schema: {
         operationId: 'deleteSnapshots',
@@ -60,7 +60,7 @@ export const snapshots: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await deleteSnapshots(request.scope, request.params)
+      await deletions.run(() => deleteSnapshots(request.scope, request.params))
       return reply.code(204).send(null)
     },
   )
