@@ -72,6 +72,8 @@ export type ImportTarget = {
   derived: readonly string[]
   /** Fills what a row leaves out but implies, in place. */
   derive: (row: Record<string, unknown>) => void
+  /** The columns that only an export has: a file that has them all is one, and they say nothing of its rows. */
+  exported?: readonly string[]
   hints?: Readonly<Record<string, FieldHint>>
   /** Reads what rows are judged by. @throws Problem where the parent cannot take such rows at all */
   open?: (scope: TenantScope, parentId: string, asked: { as_of?: string }) => Promise<OpenTarget>

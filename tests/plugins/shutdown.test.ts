@@ -103,7 +103,8 @@ describe('at SIGTERM', () => {
     await once(socket, 'close')
     expect(answer).toMatch(/HTTP\/1\.1 201 Created\r\n(.+\r\n)*connection: close\r\n/i)
     expect(await server.exited).toBe(0)
-    expect(alive(postmaster)).toBe(false)
+    // A process that has ended is still there until its new parent has looked.
+    await expect.poll(() => alive(postmaster), { timeout: 5_000, interval: 5 }).toBe(false)
     expect(server.output()).not.toMatch(/"level":"(error|fatal)"/)
   })
 

@@ -76,6 +76,7 @@ export const loanTarget: ImportTarget = {
   parent: { table: portfolios, column: 'portfolio_id' },
   key: ['loan_number'],
   snapshots: { table: loanVersions, column: 'loan_id' },
+  exported: ['id', 'portfolio_id', 'import_id', 'version', 'created_at', 'updated_at'],
   derived: ['matures_on'],
   derive: (row) => void derive(row as LoanFields),
   open: async (scope, portfolioId, { as_of }) => {

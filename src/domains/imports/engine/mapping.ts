@@ -77,7 +77,7 @@ const quoted = (names: string[]) =>
 
 /**
  * The mapping of a file that came without one: each column is the field of its name, whatever its case, and a column
- * that is no field goes into the attributes.
+ * that is no field goes into the attributes. So an export of ours can be changed and sent back.
  * @throws Problem `mapping_column_missing` or `csv_header_invalid`
  */
 export function mappingByName({ names }: Header, target: Target): ImportMapping {
@@ -98,7 +98,10 @@ export function mappingByName({ names }: Header, target: Target): ImportMapping 
     const column = columns.get(field)
     return column === undefined ? [] : [[field, { column }] as const]
   })
-  return { fields: Object.fromEntries(fields), rest: target.hasAttributes ? 'attributes' : 'ignore' }
+  if (!target.hasAttributes) return { fields: Object.fromEntries(fields), rest: 'ignore' }
+  const { exported = [] } = target
+  const ignore = exported.every((name) => names.includes(name)) ? [...exported] : []
+  return { fields: Object.fromEntries(fields), rest: 'attributes', ignore }
 }
 
 /** How a field's numbers are written: as it says itself, else as the mapping says for all; undefined where neither does. */

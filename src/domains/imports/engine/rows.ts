@@ -24,10 +24,12 @@ export function createRowReader({ sources, attributes }: Plan, target: Target, j
   const read = [...sources, ...sources.flatMap(({ spare }) => spare ?? []), ...attributes]
 
   const attributesOf = (cells: string[]) => {
-    const found: Record<string, string> = Object.create(null)
+    const found: Record<string, unknown> = Object.create(null)
     for (const { name, at } of attributes) {
       const text = cleanCell(cells[at] as string)
-      if (text !== '') found[name] = text
+      const members = name === 'attributes' ? membersOf(text) : undefined
+      if (members !== undefined) Object.assign(found, members)
+      else if (text !== '') found[name] = text
     }
     return found
   }
@@ -63,6 +65,16 @@ export function createRowReader({ sources, attributes }: Plan, target: Target, j
     derive(row)
     const fault = judge?.(row)
     return fault === undefined ? { row } : { errors: [faulty(fault, cells)] }
+  }
+}
+
+/** The attributes of a row as an export writes them: one JSON object; undefined where the text is none. */
+function membersOf(text: string): object | undefined {
+  if (!text.startsWith('{')) return undefined
+  try {
+    return JSON.parse(text) as object
+  } catch {
+    return undefined
   }
 }
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect } from 'vitest'
 import { csvRecord } from '../../../../src/lib/csv.ts'
 import { newLoan, newPortfolio } from '../../../helpers/credit.ts'
+import { importCsv } from '../../../helpers/imports.ts'
 import { test } from '../../../helpers/sql.ts'
 
 const csv = { accept: 'text/csv' }
@@ -41,6 +42,22 @@ describe('the loans as CSV', () => {
     expect((await owner.get(path, { accept: 'application/x-ndjson' })).text.trim().split('\n')).toHaveLength(
       names.length,
     )
+  })
+
+  test('can be changed and sent back: only what was changed is', async ({ owner }) => {
+    const { id } = await newPortfolio(owner)
+    const attributes = { channel: 'broker', score: 712, __proto__x: null, vip: true }
+    await newLoan(owner, id, { loan_number: 'A', borrower_name: '=1+1', balance: '10.5', attributes })
+    await newLoan(owner, id, { loan_number: 'B', balance: '20', attributes })
+    const path = `/loans?portfolio_id=${id}&sort=loan_number`
+    const [a, b] = (await owner.get(path)).body.data
+    const { text } = await owner.get(path, csv)
+    const sent = await importCsv(owner, id, text.replace(',20.0000,', ',19.5,'), { mode: 'upsert' })
+    expect(sent.body).toMatchObject({ status: 'completed', inserted: 0, updated: 1, unchanged: 1, rejected: 0 })
+    const [same, other] = (await owner.get(path)).body.data
+    expect(same).toEqual(a)
+    const { import_id, version, updated_at } = other
+    expect(other).toEqual({ ...b, balance: '19.5000', import_id, version, updated_at })
   })
 
   test('are those of every filter, in every order, and of any time', async ({ owner, sql }) => {
@@ -99,7 +116,8 @@ describe('the loans as CSV', () => {
     const headers = { ...csv, authorization: `Bearer ${owner.token}` }
     const exporting = async () =>
       (
-        await sql`select from pg_stat_activity where application_name = 'tenon-export' and datname = current_database() and state = 'active'`
+        await sql`select from pg_stat_activity where application_name = 'tenon-export' and datname = current_database()
+          and state = 'active' and backend_type = 'client backend'`
       ).length
     for (let round = 0; round < 3; round++) {
       const request = http.get({ port, host: '127.0.0.1', path: '/api/v1/loans', headers, agent: false })
