@@ -19,9 +19,14 @@ import {
 
 /** Creates, changes and deletes loans, in the order given; each as its own route does it. */
 export const changeLoans = (scope: TenantScope, { items, atomic = false }: LoanBulk): Promise<BulkResult> =>
-  scope.db.transaction((db) =>
-    runBulk(items, atomic, (item) => db.transaction((inner) => changeLoan({ ...scope, db: inner }, item))),
-  )
+  scope.db.transaction(async (db) => {
+    const ids = sql.param(items.flatMap(({ id }) => id ?? []))
+    // In one order, whatever that of the items is, or two requests that share loans could wait for each other for ever.
+    await db.execute(
+      sql`select from ${loans} where ${owned(loans, scope)} and ${loans.id} = any(${ids}::uuid[]) order by id for update`,
+    )
+    return runBulk(items, atomic, (item) => db.transaction((inner) => changeLoan({ ...scope, db: inner }, item)))
+  })
 
 async function changeLoan(scope: TenantScope, item: LoanOperation): Promise<string> {
   assertComplete(item, requiredFields)

@@ -42,6 +42,15 @@ describe('loans in bulk', () => {
 })
 
 describe('all loans of a filter', () => {
+  test('may be the same in two requests at once, whatever their order', async ({ owner }) => {
+    const { id: portfolio } = await newPortfolio(owner)
+    const loans = await Promise.all(Array.from({ length: 20 }, () => newLoan(owner, portfolio)))
+    const change = (stage: number, some: typeof loans) =>
+      owner.post('/loans/bulk', { items: some.map(({ id }) => ({ op: 'update', id, data: { stage } })) })
+    const answers = await Promise.all([1, 2, 3].flatMap((n) => [change(n, loans), change(n, loans.toReversed())]))
+    expect(answers.map(({ status, body }) => [status, body.succeeded])).toEqual(Array(6).fill([200, 20]))
+  })
+
   test('are patched at once, with their history and one event', async ({ owner, sql }) => {
     const portfolio = await newPortfolio(owner)
     const path = `/portfolios/${portfolio.id}/loans/update`
