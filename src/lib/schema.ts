@@ -6,13 +6,15 @@ export const named = <T extends TSchema>(id: string, schema: T) => Object.assign
 /** Refers to a named model; the static type is the model's own. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
 
-/** `string | null` and the like, as OpenAPI 3.1 writes it: `type: ["string", "null"]`. */
-export function Nullable<T extends TSchema>(schema: T) {
-  const { type, enum: values, ...rest } = schema as unknown as { type: string; enum?: unknown[] }
+/** `string | null` and the like, as OpenAPI 3.1 writes it: `type: ["string", "null"]`; of a named model `anyOf`. */
+export function Nullable<T extends TSchema>(schema: T, options: SchemaOptions = {}) {
+  const { type, enum: values, ...rest } = schema as unknown as { type?: string; enum?: unknown[] }
+  if (type === undefined) return Type.Unsafe<Static<T> | null>({ anyOf: [schema, { type: 'null' }], ...options })
   return Type.Unsafe<Static<T> | null>({
     ...rest,
     type: [type, 'null'],
     ...(values ? { enum: [...values, null] } : {}),
+    ...options,
   })
 }
 

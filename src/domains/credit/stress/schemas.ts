@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
 import {
   CalendarDate,
@@ -180,15 +180,13 @@ export const StressComparisonQuery = Strict({
 })
 export type StressComparisonQuery = Static<typeof StressComparisonQuery>
 
-const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-
 export const StressComparison = named(
   'StressComparison',
   Type.Object({
     runs: Type.Array(
       Type.Object({
         run: ref(StressRun),
-        from_first: orNull(ref(StressFigures)),
+        from_first: Nullable(ref(StressFigures)),
       }),
       {
         description:

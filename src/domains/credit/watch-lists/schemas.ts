@@ -9,10 +9,7 @@ export const WatchCriteria = named('WatchCriteria', Strict(LoanFilters, { minPro
 export type WatchCriteria = Static<typeof WatchCriteria>
 
 const Criteria = () =>
-  Type.Unsafe<WatchCriteria | null>({
-    anyOf: [{ $ref: 'WatchCriteria#' }, { type: 'null' }],
-    description: 'filters of the loan list: whatever meets them is watched, too',
-  })
+  Nullable(ref(WatchCriteria), { description: 'filters of the loan list: whatever meets them is watched, too' })
 const Name = () => Text(200, { examples: ['Thin collateral'] })
 const writable = { description: Type.Optional(Nullable(Text(2_000))), criteria: Type.Optional(Criteria()) }
 

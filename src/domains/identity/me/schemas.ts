@@ -11,9 +11,7 @@ export const Me = named(
   'Me',
   Type.Object({
     user: ref(User),
-    organization: Type.Unsafe<Static<typeof ActiveOrganization> | null>({
-      anyOf: [{ $ref: 'ActiveOrganization#' }, { type: 'null' }],
-    }),
+    organization: Nullable(ref(ActiveOrganization)),
     roles: Type.Array(Type.String()),
     permissions: Type.Array(Type.String()),
     session_id: Nullable(Uuid({ description: 'UUID; null for an API key' })),

@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { pageOf, pageQuery } from '../../../lib/page.ts'
 import { Email, Nullable, named, Pattern, ref, Strict, StringEnum, Text, Timestamp, Uuid } from '../../../lib/schema.ts'
 
-export const OrganizationPolicy = named(
+const OrganizationPolicy = named(
   'OrganizationPolicy',
   Strict({
     session_lifetime_s: Type.Optional(
@@ -88,8 +88,7 @@ export const Organization = named(
   'Organization',
   Type.Object({
     ...summary,
-    settings: Type.Unsafe<Static<typeof OrganizationPolicy> | null>({
-      anyOf: [{ $ref: 'OrganizationPolicy#' }, { type: 'null' }],
+    settings: Nullable(ref(OrganizationPolicy), {
       description: 'its policy; null for those who do not manage the organisation',
     }),
   }),
