@@ -59,8 +59,15 @@ export const listAnswer = (page: TSchema) => ({
 const rowsAtOnce = 200
 const exportsAtOnce = 2
 
+const defaults = {
+  /** How long a client may take nothing of what waits for it; all the while it holds what the export holds. */
+  stalledMaxMs: 30_000,
+}
+type Limits = typeof defaults
+
 export default fp(
-  async (app: FastifyInstance) => {
+  async (app: FastifyInstance, options: Partial<Limits>) => {
+    const limits = { ...defaults, ...options }
     const running = new Map<string, number>()
 
     /** One more export of this principal, which must be given back. */
@@ -98,7 +105,7 @@ export default fp(
         const body = await bodyOf(list, type, head)
         try {
           if (!head) await recordExport(list, type)
-          await stream(this, type, `${list.subject}.${type === csv ? 'csv' : 'ndjson'}`, body)
+          await stream(this, type, `${list.subject}.${type === csv ? 'csv' : 'ndjson'}`, body, limits)
         } finally {
           body.destroy()
         }
@@ -106,7 +113,7 @@ export default fp(
     })
 
     app.decorateReply('sendRows', async function sendRows(this: FastifyReply, type, fileName, text) {
-      return exporting(this.request.scope, () => stream(this, type, fileName, Readable.from(text)))
+      return exporting(this.request.scope, () => stream(this, type, fileName, Readable.from(text), limits))
     })
   },
   { name: 'exports', dependencies: ['errors'] },
@@ -128,20 +135,29 @@ async function bodyOf<T extends object, Q extends PageQuery>(list: List<T, Q>, t
 }
 
 /** Sends it past the framework, whose handler timeout would cut a long answer short. */
-async function stream(reply: FastifyReply, type: string, fileName: string, body: Readable) {
+async function stream(
+  reply: FastifyReply,
+  type: string,
+  fileName: string,
+  body: Readable,
+  { stalledMaxMs }: Limits,
+): Promise<void> {
+  const { raw } = reply
   reply
     .type(`${type}; charset=utf-8`)
     .header('content-disposition', `attachment; filename="${fileName}"`)
     .header('content-security-policy', 'sandbox')
   reply.hijack()
-  reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>)
-  if (reply.request.method === 'HEAD') return void reply.raw.end()
-  const watch = watchClient(reply)
+  raw.writeHead(200, reply.getHeaders() as Record<string, string>)
+  if (reply.request.method === 'HEAD') return void raw.end()
+  // Nothing has moved for so long: the client takes nothing, or there is nothing for it to take yet.
+  raw.setTimeout(stalledMaxMs, () => (raw.writableLength > 0 ? raw.destroy() : raw.setTimeout(stalledMaxMs)))
+  const watch = watchCaller(reply)
   try {
-    await pipeline(body, reply.raw)
+    await pipeline(body, raw)
   } catch (error) {
     // The status is gone by now: that the answer breaks off before its last chunk is what the client sees.
-    reply.raw.destroy()
+    raw.destroy()
     if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE')
       reply.log.error({ err: error }, 'an export broke off')
   } finally {
@@ -150,22 +166,11 @@ async function stream(reply: FastifyReply, type: string, fileName: string, body:
 }
 
 const lookEveryMs = 1_000
-const stalledMaxMs = 30_000
 
-/**
- * Cuts off a client that has taken nothing for a while, for it would hold what the export holds; and one who would no
- * longer get it, or whose credential cannot be judged.
- */
-function watchClient({ raw, request }: FastifyReply) {
-  let taken = 0
-  let since = performance.now()
+/** Cuts off who would no longer get it, or whose credential cannot be judged. */
+function watchCaller({ raw, request }: FastifyReply) {
   const cutOff = () => raw.destroy()
-  return setInterval(() => {
-    const now = raw.socket?.bytesWritten ?? 0
-    if (now !== taken || !raw.writableNeedDrain) [taken, since] = [now, performance.now()]
-    else if (performance.now() - since > stalledMaxMs) cutOff()
-    request.recheck(true).then((refusal) => refusal && cutOff(), cutOff)
-  }, lookEveryMs).unref()
+  return setInterval(() => request.recheck(true).then((refusal) => refusal && cutOff(), cutOff), lookEveryMs).unref()
 }
 
 const columnsOf = ({ model }: { model: TObject }) => Object.keys(model.properties)

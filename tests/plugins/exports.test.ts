@@ -1,9 +1,12 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Readable } from 'node:stream'
 import { Type } from '@sinclair/typebox'
+import { sql as drizzle } from 'drizzle-orm'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { describe, expect } from 'vitest'
+import { copyOut } from '../../src/db/copy-out.ts'
 import type { TenantScope } from '../../src/db/scope.ts'
 import { Problem } from '../../src/lib/errors.ts'
 import errors from '../../src/plugins/errors.ts'
@@ -12,8 +15,9 @@ import { test as base } from '../helpers/sql.ts'
 
 type Lists = {
   /** Starts a service whose list reads its pages by this function. */
-  serve: (pageOf: (number: number) => Promise<object[]> | object[], pages: number) => Promise<Served>
+  serve: (pageOf: (number: number) => Promise<object[]> | object[], pages: number, more?: More) => Promise<Served>
 }
+type More = { copy?: () => Promise<Readable>; stalledMaxMs?: number }
 type Served = {
   app: FastifyInstance
   reads: () => number
@@ -27,7 +31,7 @@ type Served = {
 const test = base.extend<Lists>({
   serve: async ({ api, owner }, use) => {
     const running: FastifyInstance[] = []
-    await use(async (pageOf, pages) => {
+    await use(async (pageOf, pages, { copy, ...limits } = {}) => {
       let reads = 0
       let most = 0
       let refusal: Problem | undefined
@@ -40,13 +44,14 @@ const test = base.extend<Lists>({
       running.push(app)
       app.decorateRequest('recheck', async () => refusal)
       await app.register(errors)
-      await app.register(exports)
+      await app.register(exports, limits)
       app.get('/things', async ({ query }, reply) =>
         reply.sendList({
           scope,
           subject: 'thing',
           model: Type.Object({ name: Type.String(), more: Type.Any() }),
           query: query as { cursor?: string; limit?: number },
+          ...(copy && { copy }),
           read: async ({ cursor = '0', limit = 0 }) => {
             reads++
             most = Math.max(most, limit)
@@ -108,10 +113,11 @@ describe('a list as a file', () => {
     expect([refused.statusCode, JSON.parse(await textOf(refused)).code]).toEqual([406, 'not_acceptable'])
   })
 
-  test('may take longer than a request may', async ({ serve }) => {
+  test('may take longer than a request may, also where its client has to wait for rows', async ({ serve }) => {
     const { get } = await serve(
       (number) => new Promise((go) => setTimeout(() => go([{ name: String(number) }]), 150)),
       6,
+      { stalledMaxMs: 50 },
     )
     expect(await textOf(await get())).toBe('name,more\r\n0,\r\n1,\r\n2,\r\n3,\r\n4,\r\n5,\r\n')
   })
@@ -144,6 +150,25 @@ describe('a list as a file', () => {
     refuse()
     await expect(textOf(answer)).rejects.toMatchObject({ code: 'ECONNRESET' })
     expect(most()).toBe(200)
+  })
+
+  test('is given up when its client takes nothing for too long, and what it held serves the next', async ({
+    api,
+    serve,
+    sql,
+  }) => {
+    const rows = drizzle`select repeat('x', 1000) as name, null as more from generate_series(1, 30000)`
+    const copy = () => copyOut(api.app.pools.exports, ['name', 'more'], rows)
+    const { get } = await serve(large, 500, { copy, stalledMaxMs: 300 })
+    const exporting = () => sql`
+      select from pg_stat_activity where application_name = 'tenon-export' and datname = current_database() and state = 'active' and backend_type = 'client backend'`
+    const pages = await get({ accept: 'application/x-ndjson' })
+    const copied = await get()
+    expect(await exporting()).toHaveLength(1)
+    expect((await get()).statusCode).toBe(429)
+    await expect.poll(exporting).toEqual([])
+    for (const answer of [pages, copied]) await expect(textOf(answer)).rejects.toMatchObject({ code: 'ECONNRESET' })
+    expect((await textOf(await get())).length).toBe('name,more\r\n'.length + 30_000 * 1_003)
   })
 
   test('breaks off where a page cannot be read, and is a problem where the first cannot', async ({ serve }) => {
