@@ -12,16 +12,22 @@ import type { Page, PageQuery } from '../lib/page.ts'
 import { sendPage } from '../lib/reply.ts'
 
 type List<T extends object, Q extends PageQuery> = {
-  /** Whose rows they are; the export is recorded there as `<subject>.exported`. */
-  scope: TenantScope
+  /** Whose rows they are, the request's without it; the export is recorded there as `<subject>.exported`. */
+  scope?: TenantScope
   /** The singular name of what is listed; a file is named after it. */
   subject: string
   /** The wire model of a row: its properties are the columns, and nothing else gets out. */
   model: TObject
   query: Q
-  read: (query: Q) => Promise<Page<T>>
+  read: (scope: TenantScope, query: Q) => Promise<Page<T>>
   /** The same rows as CSV with these columns, where Postgres can format them: a long list is then several times as fast. */
   copy?: (columns: string[]) => Promise<Readable>
+}
+
+/** The same for one request. */
+type Bound<T extends object, Q extends PageQuery> = Omit<List<T, Q>, 'read' | 'scope'> & {
+  scope: TenantScope
+  read: (query: Q) => Promise<Page<T>>
 }
 
 declare module 'fastify' {
@@ -94,7 +100,9 @@ export default fp(
     app.decorateReply('sendList', async function sendList<
       T extends object,
       Q extends PageQuery,
-    >(this: FastifyReply, list: List<T, Q>) {
+    >(this: FastifyReply, asked: List<T, Q>) {
+      const { scope = this.request.scope, ...rest } = asked
+      const list: Bound<T, Q> = { ...rest, scope, read: (query) => asked.read(scope, query) }
       const type = preferredType(this.request.headers.accept, types)
       if (type === undefined)
         throw new Problem('not_acceptable', `This list can be had as ${types.join(', ')}; Accept names none of them.`)
@@ -122,13 +130,13 @@ export default fp(
 const wholeOf = <Q extends PageQuery>({ cursor: _cursor, total: _total, ...query }: Q, cursor?: string): Q =>
   ({ ...query, limit: rowsAtOnce, ...(cursor !== undefined && { cursor }) }) as unknown as Q
 
-function recordExport<T extends object, Q extends PageQuery>({ scope, subject, query }: List<T, Q>, format: string) {
+function recordExport<T extends object, Q extends PageQuery>({ scope, subject, query }: Bound<T, Q>, format: string) {
   const { limit: _limit, cursor: _cursor, total: _total, ...asked } = query
   const after = { format, ...asked }
   return recordEvent(scope, { action: `${subject}.exported`, subject_type: subject, subject_id: null, after })
 }
 
-async function bodyOf<T extends object, Q extends PageQuery>(list: List<T, Q>, type: string, head: boolean) {
+async function bodyOf<T extends object, Q extends PageQuery>(list: Bound<T, Q>, type: string, head: boolean) {
   if (type === csv && list.copy !== undefined && !head) return list.copy(columnsOf(list))
   const first = await list.read(wholeOf(list.query))
   return Readable.from(type === csv ? csvOf(list, first) : ndjsonOf(list, first))
@@ -175,14 +183,14 @@ function watchCaller({ raw, request }: FastifyReply) {
 
 const columnsOf = ({ model }: { model: TObject }) => Object.keys(model.properties)
 
-async function* pagesOf<T extends object, Q extends PageQuery>({ query, read }: List<T, Q>, first: Page<T>) {
+async function* pagesOf<T extends object, Q extends PageQuery>({ query, read }: Bound<T, Q>, first: Page<T>) {
   for (let page = first; ; page = await read(wholeOf(query, page.next_cursor as string))) {
     yield page.data as Record<string, unknown>[]
     if (page.next_cursor === null) return
   }
 }
 
-async function* csvOf<T extends object, Q extends PageQuery>(list: List<T, Q>, first: Page<T>) {
+async function* csvOf<T extends object, Q extends PageQuery>(list: Bound<T, Q>, first: Page<T>) {
   const columns = columnsOf(list)
   yield csvRecord(columns)
   for await (const rows of pagesOf(list, first))
@@ -192,7 +200,7 @@ async function* csvOf<T extends object, Q extends PageQuery>(list: List<T, Q>, f
 const cellOf = (value: unknown): string =>
   value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value)
 
-async function* ndjsonOf<T extends object, Q extends PageQuery>(list: List<T, Q>, first: Page<T>) {
+async function* ndjsonOf<T extends object, Q extends PageQuery>(list: Bound<T, Q>, first: Page<T>) {
   const columns = columnsOf(list)
   for await (const rows of pagesOf(list, first))
     yield rows.map((row) => `${JSON.stringify(picked(row, columns))}\n`).join('')

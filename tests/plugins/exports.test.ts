@@ -52,7 +52,7 @@ const test = base.extend<Lists>({
           model: Type.Object({ name: Type.String(), more: Type.Any() }),
           query: query as { cursor?: string; limit?: number },
           ...(copy && { copy }),
-          read: async ({ cursor = '0', limit = 0 }) => {
+          read: async (_scope, { cursor = '0', limit = 0 }) => {
             reads++
             most = Math.max(most, limit)
             const data = await pageOf(Number(cursor))

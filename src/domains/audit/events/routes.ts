@@ -59,8 +59,7 @@ const organizationTrail: FastifyPluginAsyncTypebox<Verify> = async (app, { verif
         response: { 200: listAnswer(ref(AuditEventPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({ ...exported, scope, query, read: (part) => listAuditEvents(scope, part) }),
+    async ({ query }, reply) => reply.sendList({ ...exported, query, read: listAuditEvents }),
   )
 
   app.get(
@@ -112,7 +111,7 @@ const platformTrail: FastifyPluginAsyncTypebox<Verify> = async (app, { verify })
     async (request, reply) => {
       const { organization_id, ...query } = request.query
       const scope = trailOf(request.scope, organization_id)
-      return reply.sendList({ ...exported, scope, query, read: (part) => listAuditEvents(scope, part) })
+      return reply.sendList({ ...exported, scope, query, read: listAuditEvents })
     },
   )
 

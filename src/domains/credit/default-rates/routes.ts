@@ -38,11 +38,8 @@ export const defaultRates: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(DefaultRatePage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, query, subject: 'default_rate', model: DefaultRate },
-        read: (part) => listDefaultRates(scope, part),
-      }),
+    async ({ query }, reply) =>
+      reply.sendList({ subject: 'default_rate', model: DefaultRate, query, read: listDefaultRates }),
   )
 
   app.post(

@@ -21,10 +21,12 @@ export const history: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(LoanChangePage)) },
       },
     },
-    async ({ scope, params, query }, reply) =>
+    async ({ params, query }, reply) =>
       reply.sendList({
-        ...{ scope, subject: 'loan_change', model: LoanChange, query },
-        read: (part) => listLoanChanges(scope, params.id, part),
+        subject: 'loan_change',
+        model: LoanChange,
+        query,
+        read: (scope, part) => listLoanChanges(scope, params.id, part),
       }),
   )
 }

@@ -27,8 +27,10 @@ export const loans: FastifyPluginAsyncTypebox = async (app) => {
     },
     async ({ scope, query }, reply) =>
       reply.sendList({
-        ...{ scope, subject: 'loan', model: Loan, query },
-        read: (part) => listLoans(scope, part),
+        subject: 'loan',
+        model: Loan,
+        query,
+        read: listLoans,
         copy: (names) => exportLoans(app.pools.exports, scope, query, names),
       }),
   )

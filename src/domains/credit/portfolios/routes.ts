@@ -56,11 +56,7 @@ export const portfolios: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(PortfolioPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, subject: 'portfolio', model: Portfolio, query },
-        read: (part) => listPortfolios(scope, part),
-      }),
+    async ({ query }, reply) => reply.sendList({ subject: 'portfolio', model: Portfolio, query, read: listPortfolios }),
   )
 
   app.post(

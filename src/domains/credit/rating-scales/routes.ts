@@ -34,11 +34,8 @@ export const ratingScales: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(RatingScalePage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, query, subject: 'rating_scale', model: RatingScale },
-        read: (part) => listRatingScales(scope, part),
-      }),
+    async ({ query }, reply) =>
+      reply.sendList({ subject: 'rating_scale', model: RatingScale, query, read: listRatingScales }),
   )
 
   app.post(

@@ -51,11 +51,7 @@ export const ratings: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(RatingPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, query, subject: 'rating', model: Rating },
-        read: (part) => listRatings(scope, part),
-      }),
+    async ({ query }, reply) => reply.sendList({ subject: 'rating', model: Rating, query, read: listRatings }),
   )
 
   app.post(

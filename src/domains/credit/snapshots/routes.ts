@@ -39,10 +39,12 @@ export const snapshots: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(ReportingDatePage)) },
       },
     },
-    async ({ scope, params, query }, reply) =>
+    async ({ params, query }, reply) =>
       reply.sendList({
-        ...{ scope, subject: 'reporting_date', model: ReportingDate, query },
-        read: (part) => listReportingDates(scope, params.id, part),
+        subject: 'reporting_date',
+        model: ReportingDate,
+        query,
+        read: (scope, part) => listReportingDates(scope, params.id, part),
       }),
   )
 
@@ -78,10 +80,12 @@ export const snapshots: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(SnapshotPage)) },
       },
     },
-    async ({ scope, params, query }, reply) =>
+    async ({ params, query }, reply) =>
       reply.sendList({
-        ...{ scope, subject: 'snapshot', model: Snapshot, query },
-        read: (part) => listSnapshots(scope, params.id, part),
+        subject: 'snapshot',
+        model: Snapshot,
+        query,
+        read: (scope, part) => listSnapshots(scope, params.id, part),
       }),
   )
 

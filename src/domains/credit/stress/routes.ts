@@ -61,14 +61,8 @@ const scenarios: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(StressScenarioPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        scope,
-        subject: 'stress_scenario',
-        model: StressScenario,
-        query,
-        read: (part) => listScenarios(scope, part),
-      }),
+    async ({ query }, reply) =>
+      reply.sendList({ subject: 'stress_scenario', model: StressScenario, query, read: listScenarios }),
   )
 
   app.post(
@@ -174,8 +168,7 @@ const runs: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(StressRunPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({ scope, subject: 'stress_run', model: StressRun, query, read: (part) => listRuns(scope, part) }),
+    async ({ query }, reply) => reply.sendList({ subject: 'stress_run', model: StressRun, query, read: listRuns }),
   )
 
   app.get(

@@ -58,11 +58,8 @@ const lists: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(WatchListPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, subject: 'watch_list', model: WatchList, query },
-        read: (part) => listWatchLists(scope, part),
-      }),
+    async ({ query }, reply) =>
+      reply.sendList({ subject: 'watch_list', model: WatchList, query, read: listWatchLists }),
   )
 
   app.post(
@@ -146,10 +143,12 @@ const lists: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(WatchedLoanPage)) },
       },
     },
-    async ({ scope, params, query }, reply) =>
+    async ({ params, query }, reply) =>
       reply.sendList({
-        ...{ scope, subject: 'watched_loan', model: WatchedLoan, query },
-        read: (part) => listWatchedLoans(scope, params.id, part),
+        subject: 'watched_loan',
+        model: WatchedLoan,
+        query,
+        read: (scope, part) => listWatchedLoans(scope, params.id, part),
       }),
   )
 }

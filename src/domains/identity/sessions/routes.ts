@@ -27,11 +27,13 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(AuthSessionPage)) },
       },
     },
-    async ({ auth, scope, query }, reply) => {
+    async ({ auth, query }, reply) => {
       const { user_id, session_id } = auth!
       return reply.sendList({
-        ...{ scope, subject: 'session', model: AuthSession, query },
-        read: (part) => listSessions(scope, user_id, session_id, part),
+        subject: 'session',
+        model: AuthSession,
+        query,
+        read: (scope, part) => listSessions(scope, user_id, session_id, part),
       })
     },
   )

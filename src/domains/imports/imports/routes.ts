@@ -56,10 +56,12 @@ export const imports: FastifyPluginAsyncTypebox<{ targets: ImportTarget[] }> = a
         response: { 200: listAnswer(ref(ImportPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
+    async ({ query }, reply) =>
       reply.sendList({
-        ...{ scope, subject: 'import', model: Import, query },
-        read: async (part) => {
+        subject: 'import',
+        model: Import,
+        query,
+        read: async (scope, part) => {
           const page = await listImports(scope, part)
           return { ...page, data: page.data.map((row) => presentImport(row)) }
         },

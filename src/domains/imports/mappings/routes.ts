@@ -40,11 +40,8 @@ export const importMappings: FastifyPluginAsyncTypebox<{ targets: ImportTarget[]
         response: { 200: listAnswer(ref(SavedMappingPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, query, subject: 'import_mapping', model: SavedMapping },
-        read: (page: SavedMappingQuery) => listMappings(scope, page),
-      }),
+    async ({ query }, reply) =>
+      reply.sendList({ subject: 'import_mapping', model: SavedMapping, query, read: listMappings }),
   )
 
   app.post(

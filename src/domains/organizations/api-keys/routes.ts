@@ -39,11 +39,7 @@ export const apiKeys: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(ApiKeyPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, subject: 'api_key', model: ApiKey, query },
-        read: (part) => listApiKeys(scope, part),
-      }),
+    async ({ query }, reply) => reply.sendList({ subject: 'api_key', model: ApiKey, query, read: listApiKeys }),
   )
 
   app.post(

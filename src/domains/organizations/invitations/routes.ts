@@ -49,11 +49,8 @@ export const invitations: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(InvitationPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, subject: 'invitation', model: Invitation, query },
-        read: (part) => listInvitations(scope, part),
-      }),
+    async ({ query }, reply) =>
+      reply.sendList({ subject: 'invitation', model: Invitation, query, read: listInvitations }),
   )
 
   app.post(

@@ -28,11 +28,7 @@ export const members: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(MemberPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, subject: 'member', model: Member, query },
-        read: (part) => listMembers(scope, part),
-      }),
+    async ({ query }, reply) => reply.sendList({ subject: 'member', model: Member, query, read: listMembers }),
   )
 
   app.post(

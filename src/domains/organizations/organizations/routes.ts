@@ -51,13 +51,13 @@ export const organizations: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(OrganizationPage)) },
       },
     },
-    async (request, reply) => {
-      const { scope, query } = request
-      return reply.sendList({
-        ...{ scope, subject: 'organization', model: OrganizationSummary, query },
-        read: (part) => listOrganizations(scope, callerOf(request), part),
-      })
-    },
+    async (request, reply) =>
+      reply.sendList({
+        subject: 'organization',
+        model: OrganizationSummary,
+        query: request.query,
+        read: (scope, part) => listOrganizations(scope, callerOf(request), part),
+      }),
   )
 
   app.post(

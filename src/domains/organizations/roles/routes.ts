@@ -38,10 +38,12 @@ export const roles: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(RolePage)) },
       },
     },
-    async ({ scope }, reply) =>
+    async (_request, reply) =>
       reply.sendList({
-        ...{ scope, subject: 'role', model: Role, query: {} },
-        read: async () => ({ data: [...shared, ...(await listRoles(scope))], next_cursor: null }),
+        subject: 'role',
+        model: Role,
+        query: {},
+        read: async (scope) => ({ data: [...shared, ...(await listRoles(scope))], next_cursor: null }),
       }),
   )
 
@@ -57,9 +59,11 @@ export const roles: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(PermissionPage)) },
       },
     },
-    async ({ scope }, reply) =>
+    async (_request, reply) =>
       reply.sendList({
-        ...{ scope, subject: 'permission', model: Permission, query: {} },
+        subject: 'permission',
+        model: Permission,
+        query: {},
         read: async () => ({ data: table, next_cursor: null }),
       }),
   )

@@ -67,11 +67,7 @@ export const users: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: listAnswer(ref(OrganizationUserPage)) },
       },
     },
-    async ({ scope, query }, reply) =>
-      reply.sendList({
-        ...{ scope, subject: 'user', model: OrganizationUser, query },
-        read: (part) => listUsers(scope, part),
-      }),
+    async ({ query }, reply) => reply.sendList({ subject: 'user', model: OrganizationUser, query, read: listUsers }),
   )
 
   app.get(

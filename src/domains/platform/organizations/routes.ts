@@ -74,7 +74,7 @@ export const platformOrganizations: FastifyPluginAsyncTypebox = async (app) => {
     async ({ scope, query }, reply) =>
       reply.sendList({
         ...{ scope: platformScope(scope), subject: 'organization', model: PlatformOrganizationSummary, query },
-        read: (part) => listOrganizations(scope, part),
+        read: listOrganizations,
       }),
   )
 

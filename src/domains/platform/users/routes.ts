@@ -93,7 +93,7 @@ export const platformUsers: FastifyPluginAsyncTypebox<Options> = async (app, { b
     async ({ scope, query }, reply) =>
       reply.sendList({
         ...{ scope: platformScope(scope), subject: 'user', model: PlatformUserSummary, query },
-        read: (part) => listUsers(scope, part),
+        read: listUsers,
       }),
   )
 
