@@ -87,6 +87,10 @@ export async function assertReported(scope: TenantScope, portfolioId: string, { 
   )
 }
 
+/** What is archived changes no more. */
+export const portfolioArchived = () =>
+  new Problem('portfolio_archived', 'The portfolio is archived; POST /portfolios/{id}/unarchive opens it again.')
+
 const kept = [...bookColumns, 'version']
 
 /**

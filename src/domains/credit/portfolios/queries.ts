@@ -1,6 +1,6 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { deleteAudited, insertAudited, recordEvent, updateAudited } from '../../../db/audit.ts'
-import { bookColumns } from '../../../db/book.ts'
+import { bookColumns, portfolioArchived } from '../../../db/book.ts'
 import { missingReference, taken, withConstraints } from '../../../db/errors.ts'
 import { getOwned } from '../../../db/get.ts'
 import { compare, containsText, listPage } from '../../../db/list.ts'
@@ -78,11 +78,7 @@ type Row = typeof portfolios.$inferSelect
 
 /** @throws Problem `portfolio_archived` */
 export function assertOpen({ archived_at }: Pick<Row, 'archived_at'>): void {
-  if (archived_at !== null)
-    throw new Problem(
-      'portfolio_archived',
-      'The portfolio is archived; POST /portfolios/{id}/unarchive opens it again.',
-    )
+  if (archived_at !== null) throw portfolioArchived()
 }
 
 /** What a portfolio asks of its loans; `grades` is null where any rating will do. */

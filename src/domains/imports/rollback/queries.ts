@@ -1,7 +1,7 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
 import { recordEvent } from '../../../db/audit.ts'
-import { bookColumns } from '../../../db/book.ts'
+import { bookColumns, portfolioArchived } from '../../../db/book.ts'
 import { type History, historyOfTable } from '../../../db/history.ts'
 import type { ImportTarget } from '../../../db/import-target.ts'
 import { owned, type TenantScope, unseen } from '../../../db/scope.ts'
@@ -16,13 +16,14 @@ const statementWithinMs = 1_200_000
 /**
  * Undoes an import, in the transaction of `scope`: what it inserted is deleted, what it changed is as before, the
  * snapshots it wrote hold no more and those it corrected hold again. What was undone stays as versions.
- * @throws Problem `not_found`, `import_in_progress`, `invalid_state`, or `import_changed` when its rows are no longer as
+ * @throws Problem `not_found`, `import_in_progress`, `portfolio_archived`, `invalid_state`, or `import_changed` when its rows are no longer as
  *   it left them
  */
 export async function rollBack(scope: TenantScope, targets: readonly ImportTarget[], id: string): Promise<ImportRow> {
   const { portfolio_id } = await getImport(scope, id)
   await scope.db.execute(sql`set local statement_timeout = ${sql.raw(String(statementWithinMs))}`)
   await lockPortfolio(scope, portfolio_id)
+  await holdOpen(scope, portfolio_id)
   const row = await getImport(scope, id)
   const target = targets.find(({ name }) => name === row.target)
   assertUndoable(row, target)
@@ -46,6 +47,17 @@ export async function rollBack(scope: TenantScope, targets: readonly ImportTarge
   const before = { inserted, updated, ...(row.as_of !== null && { as_of: row.as_of, snapshots: written }) }
   await recordEvent(scope, { action: 'import.rolled_back', subject_type: 'import', subject_id: id, before })
   return oneOr404(ended)
+}
+
+/** Keeps the portfolio from being archived meanwhile. @throws Problem `portfolio_archived` */
+async function holdOpen({ db, ...scope }: TenantScope, id: string): Promise<void> {
+  const mine = and(owned(portfolios, scope), eq(portfolios.id, id))
+  const found = await db
+    .select({ archived_at: portfolios.archived_at })
+    .from(portfolios)
+    .where(mine)
+    .for('no key update')
+  if (oneOr404(found).archived_at !== null) throw portfolioArchived()
 }
 
 function assertUndoable(

@@ -30,6 +30,16 @@ const january = { as_of: '2024-01-31' }
 const february = { as_of: '2024-02-29', mode: 'upsert' }
 
 describe('rolling an import back', () => {
+  test('is for an open portfolio', async ({ owner }) => {
+    const { id } = await newPortfolio(owner)
+    const { body } = await importCsv(owner, id, tapeOf(2))
+    await owner.post(`/portfolios/${id}/archive`)
+    expect((await rollBack(owner, body.id)).body).toMatchObject({ status: 409, code: 'portfolio_archived' })
+    expect(await countLoans(owner, id)).toBe(2)
+    await owner.post(`/portfolios/${id}/unarchive`)
+    expect((await rollBack(owner, body.id)).status).toBe(200)
+  })
+
   test('deletes what it inserted, keeps it as versions, and lets the same file be imported again', async ({
     owner,
     sql,
