@@ -3,8 +3,7 @@ import { join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
-import ipaddr from 'ipaddr.js'
-import { isNetwork } from './lib/address.ts'
+import { ConfigError, list, outgoingOf, proxiesOf, seconds } from './lib/config-values.ts'
 import type { Secrets } from './lib/crypto.ts'
 import { StringEnum } from './lib/schema.ts'
 import { isWeak, keptSecrets, type SecretName, secretFault } from './lib/secrets.ts'
@@ -88,11 +87,6 @@ export const variables: readonly string[] = Object.keys(Environment.properties)
 
 /** The whole configuration: validated, frozen, and the only thing that knows the environment. */
 export type Config = Readonly<ReturnType<typeof build>>
-
-/** A configuration that cannot be used; the message names the variable and says what to do. */
-export class ConfigError extends Error {
-  override name = 'ConfigError'
-}
 
 /**
  * Reads, validates and freezes the configuration.
@@ -250,43 +244,6 @@ function domainsOf(value: string): ReadonlySet<string> {
     if (!(optionalDomains as readonly string[]).includes(name))
       throw new ConfigError(`DOMAINS names an unknown domain "${name}"; known are: ${optionalDomains.join(', ')}.`)
   return new Set(names)
-}
-
-/** The names that stand for networks in Fastify's `trustProxy`. */
-const namedNetworks = ['loopback', 'linklocal', 'uniquelocal']
-
-function proxiesOf(value: string): string[] {
-  const proxies = list(value)
-  for (const proxy of proxies)
-    if (!namedNetworks.includes(proxy) && !ipaddr.isValid(proxy) && !ipaddr.isValidCIDR(proxy))
-      throw new ConfigError(
-        `TRUSTED_PROXIES names "${proxy}"; give addresses, networks such as 10.0.0.0/8, or loopback.`,
-      )
-  return proxies
-}
-
-const hostName = /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,20}$/i
-
-function outgoingOf(value: string): string[] {
-  const hosts = list(value)
-  for (const host of hosts)
-    if (!isNetwork(host) && !(hostName.test(host) && /[a-z]/i.test(host)))
-      throw new ConfigError(
-        `OUTGOING_ALLOW names "${host}"; give host names, addresses, or networks such as 10.0.0.0/8.`,
-      )
-  return hosts
-}
-
-const list = (value: string) =>
-  value
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
-
-/** `90`, `90s`, `15m`, `12h` or `7d` in seconds. */
-function seconds(duration: string): number {
-  const unit = { s: 1, m: 60, h: 3_600, d: 86_400 }[duration.at(-1) as 's' | 'm' | 'h' | 'd']
-  return unit === undefined ? Number(duration) : Number(duration.slice(0, -1)) * unit
 }
 
 type AjvError = { instancePath: string; message?: string; params?: { allowedValues?: string[]; pattern?: string } }

@@ -1,5 +1,6 @@
 import closeWithGrace from 'close-with-grace'
-import { type Config, ConfigError } from './config.ts'
+import type { Config } from './config.ts'
+import { ConfigError } from './lib/config-values.ts'
 import { type Service, startService } from './service.ts'
 
 const closeWithinMs = 20_000

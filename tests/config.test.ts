@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, test as base, beforeAll, describe, expect } from 'vitest'
-import { ConfigError, loadConfig, secretNames, variables } from '../src/config.ts'
+import { loadConfig, secretNames, variables } from '../src/config.ts'
+import { ConfigError } from '../src/lib/config-values.ts'
 
 const strong = 'kJ8x-Qm2vT_r4Ze7Lw9Yb1Nc3Hd6Pf5Ga0Us'
 const production = { NODE_ENV: 'production', JWT_SECRET: strong, ENCRYPTION_KEY: `${strong}+` }

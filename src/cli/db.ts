@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
-import { type Config, ConfigError, loadConfig } from '../config.ts'
+import { type Config, loadConfig } from '../config.ts'
 import { startEmbedded } from '../db/embedded.ts'
 import {
   assertSupported,
@@ -13,6 +13,7 @@ import {
   rollback,
   serverVersion,
 } from '../db/migrate.ts'
+import { ConfigError } from '../lib/config-values.ts'
 import { generate } from './generate.ts'
 import { schemaDocs, schemaDocsPath } from './schema-docs.ts'
 

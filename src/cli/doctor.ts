@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { type Config, ConfigError, loadConfig } from '../config.ts'
+import { type Config, loadConfig } from '../config.ts'
+import { ConfigError } from '../lib/config-values.ts'
 import { reasonOf } from './database.ts'
 import { checkDatabase } from './doctor-database.ts'
 import { type Finding, fail, ok } from './doctor-findings.ts'

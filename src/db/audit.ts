@@ -13,13 +13,13 @@ import {
 import { type PgColumn, PgDialect, type PgTable } from 'drizzle-orm/pg-core'
 import { assertVersion, Problem } from '../lib/errors.ts'
 import { newId } from '../lib/ids.ts'
+import { auditOf, column, eventValues, queued, unrecordedOf } from './audit-event.ts'
 import { historyOf } from './book.ts'
 import { clientOf } from './client.ts'
 import { databaseError } from './errors.ts'
 import { lockName, rowMadeBefore } from './idempotency.ts'
 import { unprepared } from './prepared.ts'
 import { type KeyUse, owned, type TenantScope } from './scope.ts'
-import { auditEvents, auditQueue } from './tables/audit.ts'
 import { idempotencyKeys } from './tables/idempotency.ts'
 
 type TenantTable = PgTable & { org_id: PgColumn; id: PgColumn; version: PgColumn; updated_at: PgColumn }
@@ -54,35 +54,6 @@ export async function recordEvent({ db, org_id, actor }: TenantScope, event: Aud
       returning org_id, id)
     insert into audit_queue (org_id, id) select org_id, id from audit`
 }
-
-/** Columns no event repeats: keys that it has already, and secrets, which are bytes wherever they are kept. */
-function unrecordedOf(table: PgTable): SQL {
-  const columns = Object.values(getTableColumns(table)).filter((one) => one.getSQLType() === 'bytea')
-  const names = ['org_id', 'id', 'version', 'created_at', 'updated_at', ...columns.map(({ name }) => name)]
-  return sql.raw(`array['${names.join("','")}']`)
-}
-
-const column = (name: string) => sql.placeholder(name)
-
-/** The audit row of a change that a CTE named `change` made, as the next CTE of the same statement. */
-const auditOf = (action: string, subject: string, before: SQL, after: SQL, from = sql`change`) => sql`
-  insert into ${auditEvents} (org_id, id, actor_id, impersonator_id, api_key_id, action, subject_type, subject_id,
-    before, after, request_id, ip)
-  select change.org_id, ${column('_event')}::uuid, ${column('_actor')}::uuid, ${column('_impersonator')}::uuid,
-    ${column('_key')}::uuid, ${action}, ${subject}, change.id, ${before}, ${after}, ${column('_request')},
-    ${column('_ip')} from ${from} returning org_id, id`
-
-/** The event's place in the queue of the chain, as the CTE after that. */
-const queued = sql`insert into ${auditQueue} (org_id, id) select org_id, id from audit`
-
-const eventValues = ({ actor }: TenantScope) => ({
-  _event: newId(),
-  _actor: actor.user_id,
-  _impersonator: actor.impersonator_id ?? null,
-  _key: actor.api_key_id ?? null,
-  _request: actor.request_id,
-  _ip: actor.ip,
-})
 
 /**
  * Inserts a row and its audit event in one statement, so that they commit together or not at all. In a scope that
