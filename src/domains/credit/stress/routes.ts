@@ -151,7 +151,7 @@ const runs: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const run = await request.makeOnce((scope) => createRun(scope, request.params.id, request.body))
+      const run = await request.once((scope) => createRun(scope, request.params.id, request.body))
       return created(reply, `/api/v1/stress-runs/${run.id}`, run)
     },
   )

@@ -167,8 +167,12 @@ describe('a stress test', () => {
     // What the scenario becomes changes no run.
     await owner.patch(`/stress-scenarios/${scenario.id}`, { shocks: { lgd_multiplier: '0.5' } })
     expect((await run({ filter })).shocks).toMatchObject({ pd_multiplier: '2', lgd_multiplier: '0.5', pd_shift: '0' })
+    const once = () =>
+      owner.post(`/portfolios/${id}/stress`, { scenario_id: scenario.id }, { 'idempotency-key': 'doubled' })
+    const first = (await once()).body
     expect((await owner.delete(`/stress-scenarios/${scenario.id}`)).status).toBe(204)
     expect((await owner.get(`/stress-runs/${plain.id}`)).body).toEqual(plain)
+    expect(await once()).toMatchObject({ status: 201, body: first })
   })
 
   test('of a past date, of nothing, and of neutral shocks', async ({ shared: { owner }, sql }) => {
