@@ -4,11 +4,17 @@ import { newId } from '../lib/ids.ts'
 import type { TenantScope } from './scope.ts'
 import { auditEvents, auditQueue } from './tables/audit.ts'
 
+const unrecorded = new WeakMap<PgTable, SQL>()
+
 /** Columns no event repeats: keys that it has already, and secrets, which are bytes wherever they are kept. */
 export function unrecordedOf(table: PgTable): SQL {
+  const known = unrecorded.get(table)
+  if (known !== undefined) return known
   const columns = Object.values(getTableColumns(table)).filter((one) => one.getSQLType() === 'bytea')
   const names = ['org_id', 'id', 'version', 'created_at', 'updated_at', ...columns.map(({ name }) => name)]
-  return sql.raw(`array['${names.join("','")}']`)
+  const made = sql.raw(`array['${names.join("','")}']`)
+  unrecorded.set(table, made)
+  return made
 }
 
 export const column = (name: string) => sql.placeholder(name)
